@@ -1,0 +1,43 @@
+"""PrismicX: one tenant boundary over PostgreSQL and MongoDB.
+
+async with prismicx.connect() as px:
+    await px.tenants.create("acme", name="Acme Ltd")
+    async with px.tenant("acme") as tenant:
+        async with tenant.sql("system_users") as sql:
+            await sql.fetch("SELECT id, email FROM user_data.users")
+"""
+
+from prismicx.engines.scoped_documents import ScopedCollection, ScopedCursor
+from prismicx.engines.scoped_sql import Sql
+from prismicx.errors import (
+    BoundaryViolation,
+    Conflict,
+    Denied,
+    InvalidInput,
+    NotFound,
+    PrismicXError,
+    Unavailable,
+)
+from prismicx.platform import Platform, SystemScope, Tenants, TenantScope, connect
+from prismicx.systems.installation import Installation
+from prismicx.tenants.values import Tenant
+
+__all__ = [
+    "BoundaryViolation",
+    "Conflict",
+    "Denied",
+    "Installation",
+    "InvalidInput",
+    "NotFound",
+    "Platform",
+    "PrismicXError",
+    "ScopedCollection",
+    "ScopedCursor",
+    "Sql",
+    "SystemScope",
+    "Tenant",
+    "TenantScope",
+    "Tenants",
+    "Unavailable",
+    "connect",
+]

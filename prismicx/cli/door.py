@@ -1,0 +1,141 @@
+"""What every command has: its common options, its output, and its errors as exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import sys
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from prismicx.errors import PrismicXError
+from prismicx.settings import Loaded, Settings, load
+
+T = TypeVar("T")
+
+_COMMON: dict[str, dict[str, Any]] = {
+    "--data": {"type": click.Path(path_type=Path), "help": "Data directory of the embedded servers."},
+    "--postgres-url": {"help": "PostgreSQL to use, with an administrator's login."},
+    "--mongo-url": {"help": "MongoDB to use, with an administrator's login."},
+    "--namespace": {"help": "Put before the names of databases, roles and users."},
+    "--config": {"type": click.Path(path_type=Path, dir_okay=False), "help": "Settings file."},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a command was called with."""
+
+    loaded: Loaded
+    json: bool
+
+    @property
+    def settings(self) -> Settings:
+        return self.loaded.settings
+
+    def show(self, data: Any, text: Callable[[Any], object] | None = None) -> None:
+        """Data on standard output: as JSON, or as ``text`` makes it."""
+        if self.json or text is None:
+            click.echo(json.dumps(data, indent=2, default=_plain, ensure_ascii=False))
+        else:
+            text(data)
+
+    def tell(self, text: str) -> None:
+        """A word on what is going on, on standard error."""
+        click.echo(text, err=True)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run an operation of the library."""
+        return asyncio.run(work)
+
+
+def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Rows as a table, on standard output; folded to the width of a terminal, whole elsewhere."""
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        grid.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        grid.add_row(*(escape(_cell(row.get(column))) for column in columns))
+    out.print(grid)
+
+
+def pairs(data: Mapping[str, Any]) -> None:
+    """A mapping, one line a key."""
+    width = max((len(key) for key in data), default=0)
+    for key, value in data.items():
+        click.echo(f"{key.replace('_', ' '):<{width}}  {_cell(value)}")
+
+
+def command(
+    group: click.Group | None = None, name: str | None = None
+) -> Callable[[Callable[..., None]], click.Command]:
+    """A command that is given a `Door` first and has the common options.
+
+    Options named ``set_<setting>`` set that setting and are not passed on.
+    """
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        @functools.wraps(function)
+        def called(**given: Any) -> None:
+            config, as_json = given.pop("config"), given.pop("as_json")
+            flags = {name: given.pop(name) for name in ("data", "postgres_url", "mongo_url", "namespace")}
+            flags.update({key.removeprefix("set_"): given.pop(key) for key in list(given) if key.startswith("set_")})
+            function(Door(load(flags, file=config), as_json), **given)
+
+        made = click.command(name)(called)
+        made.params += [click.Option([option], **options) for option, options in _COMMON.items()]
+        made.params.append(click.Option(["--json", "as_json"], is_flag=True, help="Data as JSON."))
+        if group is not None:
+            group.add_command(made)
+        return made
+
+    return decorate
+
+
+class PrismicXGroup(click.Group):
+    """Turns the library's errors into messages and exit codes."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """As click's; errors of the library end with their exit code and say code and remedy."""
+        arguments = list(kwargs.get("args") or (args[0] if args and args[0] is not None else sys.argv[1:]))
+        try:
+            return super().main(*args, **kwargs)
+        except PrismicXError as error:
+            if "--json" in arguments:
+                held = {"code": error.code, "message": error.message, "remedy": error.remedy}
+                click.echo(json.dumps({"error": held}, ensure_ascii=False), err=True)
+            else:
+                click.echo(f"{click.style('error', fg='red')}: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_cell(item)}" for key, item in value.items()) or "-"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_cell(item) for item in value) or "-"
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return str(value)

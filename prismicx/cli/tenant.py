@@ -1,0 +1,102 @@
+"""`tenant`: the registry and provisioning."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from prismicx.cli.door import Door, command, pairs, table
+from prismicx.names import Names
+from prismicx.platform import open_platform
+from prismicx.settings import Settings
+from prismicx.tenants.values import PLACEMENTS, STATUSES, Tenant
+
+
+@click.group()
+def tenant() -> None:
+    """Tenants: create, list, show, suspend, resume."""
+
+
+@command(tenant, "create")
+@click.argument("tenant_id", metavar="ID")
+@click.option("--name", required=True, help="Name of the organisation.")
+@click.option("--tier", help="Service tier.")
+@click.option("--region", help="Geographical region.")
+@click.option("--isolation", type=click.Choice(PLACEMENTS), default="dedicated", show_default=True,
+              help="A MongoDB database of its own, or a place in a shared one.")  # fmt: skip
+def create(door: Door, tenant_id: str, name: str, tier: str | None, region: str | None, isolation: Any) -> None:
+    """Provision a tenant in both engines. The same command once more finishes one that was cut off."""
+
+    async def work() -> dict[str, Any]:
+        async with open_platform(door.settings) as px:
+            made = await px.tenants.create(tenant_id, name=name, tier=tier, region=region, isolation=isolation)
+            return _described(made, door.settings, {})
+
+    door.show(door.run(work()), pairs)
+
+
+@command(tenant, "list")
+@click.option("--status", type=click.Choice(STATUSES), help="Only tenants in this state.")
+@click.option("--region", help="Only tenants of this region.")
+@click.option("--after", default="", help="Begin after this id: the last one of the page before.")
+@click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
+def list_command(door: Door, status: Any, region: str | None, after: str, limit: int) -> None:
+    """Tenants in the order of their ids."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with open_platform(door.settings) as px:
+            found = await px.tenants.list(status=status, region=region, after=after, limit=limit)
+            return [asdict(item) for item in found]
+
+    columns = ["tenant_id", "name", "status", "placement", "database", "tier", "region", "created_at"]
+    door.show(door.run(work()), lambda rows: table(rows, columns))
+
+
+@command(tenant, "show")
+@click.argument("tenant_id", metavar="ID")
+def show(door: Door, tenant_id: str) -> None:
+    """A tenant, where its data lives, and the schemas of its systems."""
+
+    async def work() -> dict[str, Any]:
+        async with open_platform(door.settings) as px:
+            found = await px.tenants.get(tenant_id)
+            schemas = {}
+            if found.status == "active":
+                async with px.tenant(tenant_id) as scope:
+                    installed = await scope.systems.list()
+                    schemas = {item.type: item.schema for item in installed if item.status == "installed"}
+            return _described(found, door.settings, schemas)
+
+    door.show(door.run(work()), pairs)
+
+
+@command(tenant, "suspend")
+@click.argument("tenant_id", metavar="ID")
+def suspend(door: Door, tenant_id: str) -> None:
+    """Refuse everything to a tenant; its data stays."""
+    _change(door, tenant_id, "suspend")
+
+
+@command(tenant, "resume")
+@click.argument("tenant_id", metavar="ID")
+def resume(door: Door, tenant_id: str) -> None:
+    """Let a suspended tenant in again."""
+    _change(door, tenant_id, "resume")
+
+
+def _change(door: Door, tenant_id: str, verb: str) -> None:
+    async def work() -> dict[str, Any]:
+        async with open_platform(door.settings) as px:
+            changed = await (px.tenants.suspend if verb == "suspend" else px.tenants.resume)(tenant_id)
+            return {"tenant_id": changed.tenant_id, "status": changed.status}
+
+    door.show(door.run(work()), pairs)
+
+
+def _described(found: Tenant, settings: Settings, schemas: dict[str, str]) -> dict[str, Any]:
+    names = Names(settings.namespace)
+    held = asdict(found)
+    held["insights_database"] = held.pop("database")
+    return {**held, "extensions_view": names.extensions_view(found.tenant_id), "schemas": schemas}

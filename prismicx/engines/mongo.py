@@ -1,0 +1,182 @@
+"""Connections to MongoDB: the administrator's, one client for each service, one for each tenant in use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
+
+from prismicx.credentials import Credentials
+from prismicx.engines.endpoints import Endpoint
+from prismicx.errors import Denied, Unavailable
+from prismicx.names import Names
+from prismicx.settings import Settings
+
+Client = AsyncMongoClient[dict[str, Any]]
+Database = AsyncDatabase[dict[str, Any]]
+
+USERS = "admin"
+"""The database in which the users of services are kept; tenants' users are in their own databases."""
+
+_OLDEST_WIRE = 21
+"""Wire version of MongoDB 7.0."""
+_AUTHENTICATION_FAILED = 18
+
+
+@asynccontextmanager
+async def connect(url: str, timeout: float) -> AsyncIterator[Client]:  # noqa: ASYNC109
+    """One client outside any cache, checked to answer.
+
+    Raises:
+        Unavailable: ``mongo.unreachable``, ``mongo.standalone`` or ``mongo.too_old``.
+        Denied: ``mongo.login_refused``.
+    """
+    client = open_client(url, timeout)
+    try:
+        await check(client, Endpoint(url, "").host)
+        yield client
+    finally:
+        await client.close()
+
+
+def open_client(url: str, timeout: float) -> Client:
+    """A client with the options all of them share; connects on first use.
+
+    Raises:
+        Unavailable: ``mongo.url_invalid``.
+    """
+    try:
+        return AsyncMongoClient(
+            url,
+            tz_aware=True,
+            serverSelectionTimeoutMS=int(timeout * 1000),
+            connectTimeoutMS=int(timeout * 1000),
+            appname="prismicx",
+        )
+    except (PyMongoError, ValueError) as error:
+        raise Unavailable("mongo.url_invalid", f"the MongoDB URL: {error}", "mend --mongo-url") from error
+
+
+async def check(client: Client, host: str) -> dict[str, Any]:
+    """See that the server answers, takes the login, is new enough and has transactions; gives its ``hello``.
+
+    Raises:
+        Unavailable, Denied: as `connect`.
+    """
+    try:
+        hello: dict[str, Any] = await client.admin.command("hello")
+        await client.admin.command("ping")
+    except OperationFailure as error:
+        if error.code == _AUTHENTICATION_FAILED:
+            raise Denied(
+                "mongo.login_refused",
+                f"MongoDB at {host} refused the login",
+                "check user, password and authSource of --mongo-url, or the credentials file",
+            ) from error
+        raise Unavailable("mongo.unreachable", f"MongoDB at {host}: {error}", "see the server's log") from error
+    except (PyMongoError, ConfigurationError) as error:
+        raise Unavailable(
+            "mongo.unreachable",
+            f"MongoDB at {host}: {str(error).split(', Timeout:')[0]}",
+            "check that the server runs and that --mongo-url names it",
+        ) from error
+    if hello.get("maxWireVersion", 0) < _OLDEST_WIRE:
+        raise Unavailable(
+            "mongo.too_old",
+            f"MongoDB at {host} speaks wire version {hello.get('maxWireVersion')}; 7.0 or newer is needed",
+            "upgrade the server, or name another one with --mongo-url",
+        )
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        raise Unavailable(
+            "mongo.standalone",
+            f"MongoDB at {host} is a standalone server, which has no transactions",
+            "start it with --replSet NAME and run rs.initiate() once: a replica set of one is enough",
+        )
+    return hello
+
+
+@dataclass(slots=True)
+class _Held:
+    client: Client
+    users: int = 0
+
+
+class Mongo:
+    """The clients of one platform, opened on first use.
+
+    Logging in costs milliseconds on purpose (SCRAM), so the client of a tenant stays open after use; beyond
+    ``tenant_clients`` of them the longest unused is closed.
+    """
+
+    def __init__(self, endpoint: Endpoint, names: Names, credentials: Credentials, settings: Settings) -> None:
+        self._endpoint = endpoint
+        self._names = names
+        self._credentials = credentials
+        self._settings = settings
+        self._services: dict[str, Client] = {}
+        self._tenants: OrderedDict[str, _Held] = OrderedDict()
+        self._checking = asyncio.Lock()
+
+    async def service(self, service: str) -> Client:
+        """The client that is logged in as a service.
+
+        Raises:
+            Unavailable, Denied: as `connect`, or ``credentials.missing``.
+        """
+        client = self._services.get(service)
+        if client is None:
+            async with self._checking:
+                client = self._services.get(service)
+                if client is None:
+                    login = self._names.service(service)
+                    password = self._credentials.require("mongo", login)
+                    url = self._endpoint.mongo(USERS, login, password)
+                    client = open_client(url, self._settings.connect_timeout)
+                    try:
+                        await check(client, self._endpoint.host)
+                    except BaseException:
+                        await client.close()
+                        raise
+                    self._services[service] = client
+        return client
+
+    def hold(self, url: str) -> Client:
+        """The client of a tenant's own login; `release` it after use."""
+        held = self._tenants.get(url)
+        if held is None:
+            held = self._tenants[url] = _Held(open_client(url, self._settings.connect_timeout))
+        self._tenants.move_to_end(url)
+        held.users += 1
+        return held.client
+
+    async def release(self, url: str) -> None:
+        """Give a tenant's client back; closes those that are too many and unused."""
+        held = self._tenants.get(url)
+        if held is not None:
+            held.users -= 1
+        surplus = len(self._tenants) - self._settings.tenant_clients
+        if surplus > 0:
+            idle = [key for key, other in self._tenants.items() if other.users == 0][:surplus]
+            for client in [self._tenants.pop(key).client for key in idle]:
+                await client.close()
+
+    async def forget(self, url: str) -> None:
+        """Close a tenant's client now, whoever uses it."""
+        held = self._tenants.pop(url, None)
+        if held is not None:
+            await held.client.close()
+
+    async def close(self) -> None:
+        """Close every client."""
+        clients = [*self._services.values(), *(held.client for held in self._tenants.values())]
+        self._services.clear()
+        self._tenants.clear()
+        for client in clients:
+            await client.close()

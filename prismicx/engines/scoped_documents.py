@@ -1,0 +1,288 @@
+"""Collections as one tenant sees them, in its own database and in shared ones alike."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.command_cursor import AsyncCommandCursor
+from pymongo.asynchronous.cursor import AsyncCursor
+from pymongo.errors import ConnectionFailure, OperationFailure
+from pymongo.results import DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
+
+from prismicx.engines.document_rules import (
+    Document,
+    refuse_scripts,
+    scoped_document,
+    scoped_filter,
+    scoped_pipeline,
+    scoped_update,
+    watched_pipeline,
+)
+from prismicx.errors import BoundaryViolation, Unavailable
+
+Filter = Mapping[str, Any] | None
+Update = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+Sort = Sequence[tuple[str, int]] | None
+
+T = TypeVar("T")
+
+_UNAUTHORIZED = 13
+
+
+class ScopedCollection:
+    """The operations of a collection with the tenant in every filter, document and stage.
+
+    Arguments are pymongo's; those that could step around the tenant are not taken. Every method raises
+    BoundaryViolation (``boundary.*``) where something reaches out of the tenant, InvalidInput (``documents.*``) where
+    an argument has the wrong form, Unavailable (``mongo.lost``) where the server is gone, and pymongo's own errors
+    for what the server itself finds wrong.
+    """
+
+    __slots__ = ("_collection", "_known", "_tenant")
+
+    def __init__(self, collection: AsyncCollection[Document], tenant_id: str, known: Iterable[str]) -> None:
+        self._collection = collection
+        self._tenant = tenant_id
+        self._known = frozenset(known)
+
+    @property
+    def name(self) -> str:
+        """The collection's name."""
+        return self._collection.name
+
+    async def find_one(
+        self,
+        filter: Filter = None,
+        projection: Any = None,
+        *,
+        sort: Sort = None,
+        session: AsyncClientSession | None = None,
+    ) -> Document | None:
+        """The first document that matches, or None."""
+        if projection is not None:
+            refuse_scripts(projection)
+        narrowed = scoped_filter(self._tenant, filter)
+        try:
+            return await self._collection.find_one(narrowed, projection, sort=sort, session=session)
+        except (ConnectionFailure, OperationFailure) as error:
+            raise _translated(error) from error
+
+    def find(
+        self,
+        filter: Filter = None,
+        projection: Any = None,
+        *,
+        sort: Sort = None,
+        skip: int = 0,
+        limit: int = 0,
+        batch_size: int = 0,
+        session: AsyncClientSession | None = None,
+    ) -> ScopedCursor:
+        """The documents that match; iterate with ``async for`` or take ``to_list()``."""
+        refuse_scripts(projection)
+        return ScopedCursor(
+            self._collection.find(
+                scoped_filter(self._tenant, filter),
+                projection,
+                sort=sort,
+                skip=skip,
+                limit=limit,
+                batch_size=batch_size,
+                session=session,
+            )
+        )
+
+    async def count_documents(self, filter: Filter = None, *, session: AsyncClientSession | None = None) -> int:
+        """How many documents match."""
+        return await _answer(self._collection.count_documents(scoped_filter(self._tenant, filter), session=session))
+
+    async def distinct(
+        self, key: str, filter: Filter = None, *, session: AsyncClientSession | None = None
+    ) -> list[Any]:
+        """The distinct values of a field among the documents that match."""
+        return await _answer(self._collection.distinct(key, scoped_filter(self._tenant, filter), session=session))
+
+    async def aggregate(
+        self, pipeline: Sequence[Mapping[str, Any]], *, session: AsyncClientSession | None = None
+    ) -> ScopedCursor:
+        """The result of a pipeline over this tenant's documents."""
+        stages = scoped_pipeline(self._tenant, pipeline, self._known)
+        return ScopedCursor(await _answer(self._collection.aggregate(stages, session=session)))
+
+    async def insert_one(
+        self, document: Mapping[str, Any], *, session: AsyncClientSession | None = None
+    ) -> InsertOneResult:
+        """Insert a document as this tenant's."""
+        return await _answer(self._collection.insert_one(scoped_document(self._tenant, document), session=session))
+
+    async def insert_many(
+        self,
+        documents: Iterable[Mapping[str, Any]],
+        *,
+        ordered: bool = True,
+        session: AsyncClientSession | None = None,
+    ) -> InsertManyResult:
+        """Insert documents as this tenant's."""
+        scoped = [scoped_document(self._tenant, document) for document in documents]
+        return await _answer(self._collection.insert_many(scoped, ordered=ordered, session=session))
+
+    async def update_one(
+        self,
+        filter: Filter,
+        update: Update,
+        *,
+        upsert: bool = False,
+        array_filters: Sequence[Mapping[str, Any]] | None = None,
+        session: AsyncClientSession | None = None,
+    ) -> UpdateResult:
+        """Update the first document that matches."""
+        refuse_scripts(array_filters)
+        return await _answer(
+            self._collection.update_one(
+                scoped_filter(self._tenant, filter),
+                scoped_update(self._tenant, update, upsert),
+                upsert=upsert,
+                array_filters=array_filters,
+                session=session,
+            )
+        )
+
+    async def update_many(
+        self,
+        filter: Filter,
+        update: Update,
+        *,
+        array_filters: Sequence[Mapping[str, Any]] | None = None,
+        session: AsyncClientSession | None = None,
+    ) -> UpdateResult:
+        """Update every document that matches."""
+        refuse_scripts(array_filters)
+        return await _answer(
+            self._collection.update_many(
+                scoped_filter(self._tenant, filter),
+                scoped_update(self._tenant, update),
+                array_filters=array_filters,
+                session=session,
+            )
+        )
+
+    async def replace_one(
+        self,
+        filter: Filter,
+        replacement: Mapping[str, Any],
+        *,
+        upsert: bool = False,
+        session: AsyncClientSession | None = None,
+    ) -> UpdateResult:
+        """Replace the first document that matches."""
+        return await _answer(
+            self._collection.replace_one(
+                scoped_filter(self._tenant, filter),
+                scoped_document(self._tenant, replacement),
+                upsert=upsert,
+                session=session,
+            )
+        )
+
+    async def find_one_and_update(
+        self,
+        filter: Filter,
+        update: Update,
+        *,
+        projection: Any = None,
+        sort: Sort = None,
+        upsert: bool = False,
+        return_document: bool = False,
+        array_filters: Sequence[Mapping[str, Any]] | None = None,
+        session: AsyncClientSession | None = None,
+    ) -> Document | None:
+        """Update the first document that matches; gives it as it was, or with ``return_document`` as it is then."""
+        refuse_scripts([projection, array_filters])
+        return await _answer(
+            self._collection.find_one_and_update(
+                scoped_filter(self._tenant, filter),
+                scoped_update(self._tenant, update, upsert),
+                projection=projection,
+                sort=sort,
+                upsert=upsert,
+                return_document=return_document,
+                array_filters=array_filters,
+                session=session,
+            )
+        )
+
+    async def delete_one(self, filter: Filter, *, session: AsyncClientSession | None = None) -> DeleteResult:
+        """Delete the first document that matches."""
+        return await _answer(self._collection.delete_one(scoped_filter(self._tenant, filter), session=session))
+
+    async def delete_many(self, filter: Filter, *, session: AsyncClientSession | None = None) -> DeleteResult:
+        """Delete every document that matches."""
+        return await _answer(self._collection.delete_many(scoped_filter(self._tenant, filter), session=session))
+
+    async def watch(
+        self,
+        pipeline: Sequence[Mapping[str, Any]] = (),
+        *,
+        resume_after: Mapping[str, Any] | None = None,
+        max_await_time_ms: int | None = None,
+    ) -> AsyncIterator[Document]:
+        """Changes of this tenant's documents as they happen, with the whole document; deletions are not shown."""
+        stages = watched_pipeline(self._tenant, pipeline)
+        stream = await _answer(
+            self._collection.watch(
+                stages,
+                full_document="updateLookup",
+                resume_after=resume_after,
+                max_await_time_ms=max_await_time_ms,
+            )
+        )
+        async with stream:
+            async for event in stream:
+                yield event
+
+
+class ScopedCursor:
+    """Documents of one tenant, as they come. It gives out neither the collection nor the command behind it."""
+
+    __slots__ = ("_cursor",)
+
+    def __init__(self, cursor: AsyncCursor[Document] | AsyncCommandCursor[Document]) -> None:
+        self._cursor = cursor
+
+    async def __aiter__(self) -> AsyncIterator[Document]:
+        try:
+            async for document in self._cursor:
+                yield document
+        except (ConnectionFailure, OperationFailure) as error:
+            raise _translated(error) from error
+
+    async def to_list(self, length: int | None = None) -> list[Document]:
+        """All documents, or the next ``length`` of them."""
+        return await _answer(self._cursor.to_list(length))
+
+    async def close(self) -> None:
+        """Let the server forget the cursor."""
+        await self._cursor.close()
+
+
+async def _answer(sending: Awaitable[T]) -> T:
+    try:
+        return await sending
+    except (ConnectionFailure, OperationFailure) as error:
+        raise _translated(error) from error
+
+
+def _translated(error: ConnectionFailure | OperationFailure) -> Exception:
+    """Our own error where it is about the boundary or the connection, else the driver's as it is."""
+    if isinstance(error, ConnectionFailure):
+        return Unavailable("mongo.lost", f"the connection to MongoDB was lost: {error}", "try again")
+    if error.code == _UNAUTHORIZED:
+        return BoundaryViolation(
+            "boundary.refused",
+            f"MongoDB refused it to this tenant: {error.details.get('errmsg') if error.details else error}",
+            "reach a tenant's data through that tenant's own scope",
+        )
+    return error

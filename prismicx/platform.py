@@ -1,0 +1,309 @@
+"""The platform: it owns the connections and hands out scopes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from prismicx.credentials import Credentials
+from prismicx.engines.endpoints import Endpoints, locate
+from prismicx.engines.mongo import Mongo
+from prismicx.engines.postgres import Postgres
+from prismicx.engines.scoped_documents import ScopedCollection
+from prismicx.engines.scoped_sql import Sql, in_shared_tables, in_tenant_schema, transaction
+from prismicx.errors import InvalidInput, NotFound, quoted
+from prismicx.names import Names, check_system_type
+from prismicx.reference.definitions import CATEGORIES, TASKS
+from prismicx.settings import Settings, load
+from prismicx.systems.catalogue import DATABASE, Catalogue
+from prismicx.systems.installation import INSTALLED, Installations
+from prismicx.tenants.provisioning import Provisioning
+from prismicx.tenants.registry import Registry
+from prismicx.tenants.values import Entry, NewTenant, Placement, Status, Tenant
+
+SqlDatabase = Literal["system_users", "management_system_repository"]
+CollectionName = Literal["tasks", "categories", "user_insights"]
+
+_SQL_SERVICES: dict[str, tuple[str, ...]] = {
+    "system_users": ("users", "extensions"),
+    "management_system_repository": ("systems",),
+}
+"""The services a tenant's transaction may run as, by database; the first is the default."""
+
+_SHARED_COLLECTIONS = {"tasks": (TASKS, "tasks"), "categories": (CATEGORIES, "categories")}
+"""The shared collections: their database and the service that reads and writes them."""
+
+
+class Platform:
+    """One platform over both engines, made by `connect`.
+
+    Attributes:
+        tenants: makes, lists, suspends and resumes tenants.
+        catalogue: the management systems that can be installed.
+    """
+
+    def __init__(self, settings: Settings, endpoints: Endpoints) -> None:
+        names = Names(settings.namespace)
+        credentials = Credentials(settings.credentials_file)
+        self._names = names
+        self._cache_seconds = settings.registry_cache
+        self._postgres = Postgres(endpoints.postgres, names, credentials, settings)
+        self._mongo = Mongo(endpoints.mongo, names, credentials, settings)
+        self._registry = Registry(self._mongo, names, settings.registry_cache)
+        self._installed: dict[tuple[str, str], float] = {}
+        self.catalogue = Catalogue(self._postgres)
+        self.tenants = Tenants(
+            self._registry,
+            Provisioning(self._registry, self._postgres, self._mongo, endpoints.mongo, names, settings.shared_capacity),
+        )
+
+    @asynccontextmanager
+    async def tenant(self, tenant_id: str) -> AsyncIterator[TenantScope]:
+        """The scope of a tenant: the only way to its data.
+
+        The registry is asked once, when the scope is opened, through a cache no older than ``registry_cache``
+        seconds.
+
+        Raises:
+            InvalidInput: ``tenant.id_invalid``.
+            NotFound: ``tenant.unknown``.
+            Denied: ``tenant.suspended`` or ``tenant.inactive``.
+            Conflict: ``tenant.provisioning``.
+        """
+        entry = await self._registry.routable(tenant_id)
+        scope = TenantScope(entry, self._postgres, self._mongo, self._names, self._is_installed)
+        try:
+            yield scope
+        finally:
+            await scope._close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._postgres.close()
+        await self._mongo.close()
+
+    async def _is_installed(self, tenant_id: str, system_type: str) -> bool:
+        """Whether the tenant has a system of the type; a yes is remembered as long as a registry entry."""
+        key = (tenant_id, system_type)
+        if self._installed.get(key, 0.0) > time.monotonic():
+            return True
+        asked = time.monotonic()
+        for item in await Installations(tenant_id, self._postgres, self._names).list():
+            if item.type == system_type and item.status == INSTALLED:
+                self._installed[key] = asked + self._cache_seconds
+                return True
+        return False
+
+
+class Tenants:
+    """The tenants of a platform."""
+
+    def __init__(self, registry: Registry, provisioning: Provisioning) -> None:
+        self._registry = registry
+        self._provisioning = provisioning
+
+    async def create(
+        self,
+        tenant_id: str,
+        *,
+        name: str,
+        tier: str | None = None,
+        region: str | None = None,
+        isolation: Placement = "dedicated",
+    ) -> Tenant:
+        """Provision a tenant in both engines; after a call that was cut off, the same call finishes it.
+
+        Args:
+            isolation: ``dedicated`` gives it a MongoDB database of its own, ``shared`` a place in one of many.
+
+        Raises:
+            InvalidInput: ``tenant.id_invalid`` or ``tenant.invalid``.
+            Conflict: ``tenant.exists`` or ``tenant.provisioning_differs``.
+            Unavailable: an engine cannot be used.
+        """
+        return await self._provisioning.create(NewTenant(tenant_id, name, isolation, tier, region))
+
+    async def get(self, tenant_id: str) -> Tenant:
+        """See `Registry.get`."""
+        return await self._registry.get(tenant_id)
+
+    async def list(
+        self, *, status: Status | None = None, region: str | None = None, after: str = "", limit: int = 100
+    ) -> list[Tenant]:
+        """See `Registry.list`."""
+        return await self._registry.list(status=status, region=region, after=after, limit=limit)
+
+    async def suspend(self, tenant_id: str) -> Tenant:
+        """Refuse new scopes of an active tenant; its data stays.
+
+        Raises:
+            NotFound: ``tenant.unknown``.
+            Conflict: ``tenant.transition``.
+        """
+        return await self._registry.change_status(tenant_id, "suspended")
+
+    async def resume(self, tenant_id: str) -> Tenant:
+        """Let a suspended tenant in again.
+
+        Raises:
+            NotFound: ``tenant.unknown``.
+            Conflict: ``tenant.transition``.
+        """
+        return await self._registry.change_status(tenant_id, "active")
+
+
+class TenantScope:
+    """Everything of one tenant, and nothing of another.
+
+    Attributes:
+        tenant: what the registry knew of it when the scope was opened.
+        systems: the management systems it has installed.
+    """
+
+    def __init__(self, entry: Entry, postgres: Postgres, mongo: Mongo, names: Names, is_installed: Any) -> None:
+        self.tenant = entry.tenant
+        self.systems = Installations(entry.tenant.tenant_id, postgres, names)
+        self._connection_string = entry.connection_string
+        self._postgres = postgres
+        self._mongo = mongo
+        self._names = names
+        self._is_installed = is_installed
+        self._holds_client = False
+        self._insights: ScopedCollection | None = None
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant's id."""
+        return self.tenant.tenant_id
+
+    @asynccontextmanager
+    async def sql(self, database: SqlDatabase, *, service: str | None = None) -> AsyncIterator[Sql]:
+        """A transaction on the shared tables of a database, under row-level security.
+
+        Args:
+            service: whose rights it has: ``users`` (the default) or ``extensions`` in ``system_users``.
+
+        Raises:
+            InvalidInput: ``scope.database_unknown`` or ``scope.service_unknown``.
+            BoundaryViolation, Conflict, Unavailable: see `prismicx.engines.scoped_sql.transaction`.
+        """
+        services = _SQL_SERVICES.get(database)
+        if services is None:
+            raise InvalidInput(
+                "scope.database_unknown",
+                f"there is no database {quoted(database)}",
+                f"databases are {', '.join(_SQL_SERVICES)}",
+            )
+        if service is not None and service not in services:
+            raise InvalidInput(
+                "scope.service_unknown",
+                f"{quoted(service)} is no service of {database}",
+                f"services are {', '.join(services)}",
+            )
+        pool = await self._postgres.pool(service or services[0], database)
+        async with transaction(pool, in_shared_tables(self.tenant_id)) as sql:
+            yield sql
+
+    def system(self, system_type: str) -> SystemScope:
+        """The tenant's installation of a type of management system, such as ``crm``.
+
+        Raises:
+            InvalidInput: ``system.type_invalid``.
+        """
+        return SystemScope(self, check_system_type(system_type))
+
+    async def collection(self, name: CollectionName) -> ScopedCollection:
+        """A collection, as far as it is this tenant's: ``tasks``, ``categories`` or ``user_insights``.
+
+        Raises:
+            InvalidInput: ``scope.collection_unknown``.
+            Unavailable, Denied: MongoDB cannot be used.
+        """
+        if name == "user_insights":
+            return await self._insights_collection()
+        if name not in _SHARED_COLLECTIONS:
+            known = ", ".join([*_SHARED_COLLECTIONS, "user_insights"])
+            raise InvalidInput(
+                "scope.collection_unknown", f"there is no collection {quoted(name)}", f"collections are {known}"
+            )
+        database, service = _SHARED_COLLECTIONS[name]
+        client = await self._mongo.service(service)
+        return ScopedCollection(client[self._names.server_wide(database)][name], self.tenant_id, [name])
+
+    async def _insights_collection(self) -> ScopedCollection:
+        if self._insights is None:
+            if self.tenant.placement == "dedicated":
+                client = self._mongo.hold(self._connection_string)
+                self._holds_client = True
+            else:
+                client = await self._mongo.service("insights")
+            collection = client[self.tenant.database]["user_insights"]
+            self._insights = ScopedCollection(collection, self.tenant_id, ["user_insights"])
+        return self._insights
+
+    async def _close(self) -> None:
+        if self._holds_client:
+            self._holds_client = False
+            await self._mongo.release(self._connection_string)
+
+
+class SystemScope:
+    """One installed system of one tenant."""
+
+    def __init__(self, scope: TenantScope, system_type: str) -> None:
+        self._scope = scope
+        self._type = system_type
+
+    @property
+    def schema(self) -> str:
+        """The schema that holds its tables."""
+        return self._scope._names.schema(self._scope.tenant_id, self._type)
+
+    @asynccontextmanager
+    async def sql(self) -> AsyncIterator[Sql]:
+        """A transaction in the schema, as the tenant's own role, which reaches that tenant's schemas only.
+
+        Raises:
+            NotFound: ``system.not_installed``.
+            BoundaryViolation, Conflict, Unavailable: see `prismicx.engines.scoped_sql.transaction`.
+        """
+        scope = self._scope
+        if not await scope._is_installed(scope.tenant_id, self._type):
+            raise NotFound(
+                "system.not_installed",
+                f"{scope.tenant_id} has no system of the type {self._type}",
+                f"prismicx system install SYSTEM --tenant {scope.tenant_id}",
+            )
+        pool = await scope._postgres.pool("systems", DATABASE)
+        opening = in_tenant_schema(scope.tenant_id, scope._names.tenant_role(scope.tenant_id), self.schema)
+        async with transaction(pool, opening) as sql:
+            yield sql
+
+
+def connect(*, config: Path | None = None, **flags: Any) -> AbstractAsyncContextManager[Platform]:
+    """A platform, with settings from the arguments, the environment, ``prismicx.toml`` and the defaults.
+
+    The engines must run: those named by URL, or the embedded ones that ``prismicx up`` started.
+
+    Args:
+        config: the settings file, if not ``prismicx.toml`` in the working directory.
+        flags: any setting by its name, such as ``data`` or ``postgres_url``.
+
+    Raises:
+        InvalidInput: ``settings.*``.
+        Unavailable: ``engine.not_running``.
+    """
+    return open_platform(load(flags, file=config).settings)
+
+
+@asynccontextmanager
+async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
+    """A platform with these settings."""
+    platform = Platform(settings, locate(settings))
+    try:
+        yield platform
+    finally:
+        await platform.close()

@@ -1,0 +1,219 @@
+"""The catalogue of management systems, which belongs to the platform.
+
+Reference: Management System Repository Database, `management_systems`, `system_versions`, `schema_migrations`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from packaging.version import Version
+
+from prismicx.engines.postgres import Pool, PooledConnection, Postgres
+from prismicx.errors import Conflict, NotFound, quoted
+from prismicx.statements import Statements
+from prismicx.systems.package import NOTHING, Package, Release, read
+
+DATABASE = "management_system_repository"
+queries = Statements(__package__, "queries.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A management system, with its latest version and how many versions it has."""
+
+    system_id: str
+    name: str
+    type: str
+    vendor: str
+    status: str
+    description: str | None
+    latest: str | None
+    versions: int
+
+
+@dataclass(frozen=True, slots=True)
+class SystemVersion:
+    """A version of a system; ``reversible`` tells whether its migration has a way back."""
+
+    version: str
+    schema_version: int
+    is_latest: bool
+    release_date: datetime
+    release_notes: str | None
+    reversible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a publication added; empty when everything was there."""
+
+    system_id: str
+    added: tuple[str, ...]
+    latest: str
+
+
+class Catalogue:
+    """Publishes systems and tells what there is."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def publish(self, folder: Path | str) -> Published:
+        """Publish the versions of a folder that are not there yet, all in one transaction.
+
+        Raises:
+            InvalidInput: ``package.*``, see `prismicx.systems.package.read`.
+            Conflict: ``package.changed`` when a published version has other content now, ``package.type_changed``.
+        """
+        package = read(Path(folder))
+        moment = utc_now()
+        async with (await self._pool()).acquire() as connection, connection.transaction():
+            # The row of the system is the lock that makes publishers wait for one another.
+            kind = await connection.fetchval(
+                queries.add_system,
+                package.system_id,
+                package.name,
+                package.description,
+                package.type,
+                package.vendor,
+                moment,
+            )
+            if kind != package.type:
+                raise Conflict(
+                    "package.type_changed",
+                    f"{package.system_id} was published with the type {kind}, not {package.type}",
+                    "the type names the schemas of tenants and cannot change: publish under another id",
+                )
+            rows = await connection.fetch(queries.versions, package.system_id)
+            published = {row["version"]: row for row in rows}
+            await _check_unchanged(connection, package, published)
+            added = [release for release in package.releases if release.version not in published]
+            for release in added:
+                await _add(connection, package, release, moment)
+            latest = max([*published, *(release.version for release in added)], key=Version)
+            await connection.execute(queries.unmark_latest, package.system_id, version_id(package.system_id, latest))
+            await connection.execute(queries.mark_latest, version_id(package.system_id, latest))
+        return Published(package.system_id, tuple(release.version for release in added), latest)
+
+    async def get(self, system_id: str) -> System:
+        """One system.
+
+        Raises:
+            NotFound: ``system.unknown``.
+        """
+        for system in await self.list():
+            if system.system_id == system_id:
+                return system
+        raise unknown_system(system_id)
+
+    async def versions(self, system_id: str) -> list[SystemVersion]:
+        """The versions of a system, oldest first.
+
+        Raises:
+            NotFound: ``system.unknown``.
+        """
+        await self.get(system_id)
+        pool = await self._pool()
+        back = {row["version_to"]: row["rollback_sql"] for row in await pool.fetch(queries.migrations, system_id)}
+        return [
+            SystemVersion(
+                row["version"],
+                row["schema_version"],
+                row["is_latest"],
+                row["release_date"].replace(tzinfo=UTC),
+                row["release_notes"],
+                back.get(row["version"]) is not None,
+            )
+            for row in sorted(await pool.fetch(queries.versions, system_id), key=lambda row: row["schema_version"])
+        ]
+
+    async def list(self) -> list[System]:
+        """All systems, by id."""
+        rows = await (await self._pool()).fetch(queries.systems)
+        return [System(**dict(row)) for row in rows]
+
+    async def _pool(self) -> Pool:
+        return await self._postgres.pool("catalogue", DATABASE)
+
+
+def version_id(system_id: str, version: str) -> str:
+    """The key of a version."""
+    return f"{system_id}:{version}"
+
+
+def unknown_system(system_id: object) -> NotFound:
+    """The error for a system that is not published."""
+    return NotFound(
+        "system.unknown", f"there is no system {quoted(system_id)}", "prismicx system list shows those there are"
+    )
+
+
+def utc_now() -> datetime:
+    """The time as the reference's TIMESTAMP columns take it: UTC without a zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+async def _check_unchanged(connection: PooledConnection, package: Package, published: Mapping[str, Any]) -> None:
+    rows = await connection.fetch(queries.migrations, package.system_id)
+    migrations = {row["version_to"]: row for row in rows}
+    for release in package.releases:
+        row = migrations.get(release.version)
+        if release.version not in published or row is None:
+            continue
+        held = (row["schema_version_to"], row["migration_sql"], row["rollback_sql"])
+        if held != (release.schema_version, release.migration.up, release.migration.down):
+            raise Conflict(
+                "package.changed",
+                f"{package.system_id} {release.version} is published with other content",
+                "what tenants may have installed does not change: publish it as the next version",
+            )
+    missing = sorted(set(published) - {release.version for release in package.releases}, key=Version)
+    highest = max((row["schema_version"] for row in published.values()), default=0)
+    for release in package.releases:
+        if release.version not in published and release.schema_version <= highest:
+            raise Conflict(
+                "package.changed",
+                f"{package.system_id} {release.version} takes the schema version {release.schema_version}, which is "
+                f"published as another version",
+                f"keep the published versions {', '.join(missing)} in the folder",
+            )
+
+
+async def _add(connection: PooledConnection, package: Package, release: Release, moment: datetime) -> None:
+    await connection.execute(
+        queries.add_version,
+        version_id(package.system_id, release.version),
+        package.system_id,
+        release.version,
+        release.release_notes,
+        release.schema_version,
+        release.release_date,
+        moment,
+        _json(release.dependencies),
+        _json(release.compatibility),
+    )
+    number = release.schema_version
+    before = package.releases[number - 2].version if number > 1 else NOTHING
+    await connection.execute(
+        queries.add_migration,
+        f"{package.system_id}#{number}",
+        package.system_id,
+        before,
+        release.version,
+        number - 1,
+        number,
+        release.migration.up,
+        release.migration.down,
+        release.migration.title.replace("_", " "),
+        moment,
+    )
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(value)

@@ -1,0 +1,220 @@
+"""A management system as a folder: ``system.toml`` and numbered migrations.
+
+system.toml                       id, type, name, vendor, description and [[versions]]
+migrations/0001_initial.up.sql    leads to the version with schema_version 1
+migrations/0001_initial.down.sql  leads back; without it the step is irreversible
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from packaging.version import InvalidVersion, Version
+
+from prismicx.errors import InvalidInput, quoted
+from prismicx.names import check_system_type
+from prismicx.systems.inspection import inspect
+
+NOTHING = "0"
+"""What ``version_from`` says of the first migration: nothing was installed before."""
+FILE_LIMIT = 5 * 1024 * 1024
+"""Bytes of one migration file."""
+
+_ID = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+_ID_LIMIT = 29
+_VERSION_LIMIT = 20
+_FILE = re.compile(r"(\d+)_([A-Za-z0-9_-]+)\.(up|down)\.sql")
+_FIELDS = {"id", "type", "name", "vendor", "description", "versions"}
+_VERSION_FIELDS = {
+    "version",
+    "schema_version",
+    "release_date",
+    "release_notes",
+    "dependencies",
+    "compatibility",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """The step to one schema version and, where there is one, the way back."""
+
+    number: int
+    title: str
+    up: str
+    down: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A version and the migration that reaches it from the one before."""
+
+    version: str
+    schema_version: int
+    release_date: datetime
+    release_notes: str | None
+    dependencies: dict[str, Any] | None
+    compatibility: dict[str, Any] | None
+    migration: Migration
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A system with its releases, oldest first; at least one."""
+
+    system_id: str
+    type: str
+    name: str
+    vendor: str
+    description: str | None
+    releases: tuple[Release, ...]
+
+
+def read(folder: Path) -> Package:
+    """Read and check a folder.
+
+    Raises:
+        InvalidInput: ``package.unreadable``, ``package.invalid``, ``package.migrations`` or ``package.sql``, naming
+            the file and, for SQL, line and column.
+    """
+    manifest = folder / "system.toml"
+    try:
+        held = tomllib.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInput(
+            "package.unreadable", f"{manifest}: {error}", "a package is a folder with a system.toml"
+        ) from error
+    check = _Checker(manifest)
+    check.fields(held, _FIELDS, "the file")
+    system_id = check.text(held, "id", _ID_LIMIT)
+    if not _ID.fullmatch(system_id):
+        raise check.wrong("id", system_id, "use letters a-z, digits and single '-', a letter first")
+    versions = held.get("versions")
+    if not isinstance(versions, list) or not versions:
+        raise check.wrong("versions", versions, "declare at least one [[versions]]")
+    migrations = _migrations(folder / "migrations")
+    releases = tuple(_release(check, item, migrations) for item in versions)
+    _check_order(check, releases, migrations)
+    return Package(
+        system_id,
+        check_system_type(held.get("type")),
+        check.text(held, "name", 100),
+        check.text(held, "vendor", 100),
+        check.text(held, "description", 10_000) if "description" in held else None,
+        releases,
+    )
+
+
+class _Checker:
+    def __init__(self, manifest: Path) -> None:
+        self._manifest = manifest
+
+    def wrong(self, label: str, value: object, remedy: str) -> InvalidInput:
+        return InvalidInput("package.invalid", f"{self._manifest}: {label} is {quoted(value)}", remedy)
+
+    def fields(self, held: Any, known: set[str], where: str) -> None:
+        if not isinstance(held, dict):
+            raise self.wrong(where, held, f"write a table with {', '.join(sorted(known))}")
+        for field in held:
+            if field not in known:
+                raise self.wrong(f"a field of {where}", field, f"known are {', '.join(sorted(known))}")
+
+    def text(self, held: dict[str, Any], field: str, limit: int) -> str:
+        value = held.get(field)
+        if isinstance(value, str) and 0 < len(value) <= limit and "\0" not in value:
+            return value
+        raise self.wrong(field, value, f"give a text of 1 to {limit} characters")
+
+
+def _release(check: _Checker, item: Any, migrations: dict[int, Migration]) -> Release:
+    check.fields(item, _VERSION_FIELDS, "[[versions]]")
+    version = check.text(item, "version", _VERSION_LIMIT)
+    try:
+        Version(version)
+    except InvalidVersion as error:
+        raise check.wrong("version", version, "use a version such as 1.2.0") from error
+    number = item.get("schema_version")
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise check.wrong(f"schema_version of {version}", number, "use the number of its migration")
+    if number not in migrations:
+        raise check.wrong(f"schema_version of {version}", number, f"there is no migrations/{number:04d}_….up.sql")
+    released = item.get("release_date")
+    if not isinstance(released, date):
+        raise check.wrong(f"release_date of {version}", released, "give a date such as 2026-02-03")
+    moment = released if isinstance(released, datetime) else datetime(released.year, released.month, released.day)
+    for field in ("dependencies", "compatibility"):
+        if field in item and not isinstance(item[field], dict):
+            raise check.wrong(f"{field} of {version}", item[field], "write a table")
+    return Release(
+        version,
+        number,
+        moment.replace(tzinfo=None),
+        item.get("release_notes"),
+        item.get("dependencies"),
+        item.get("compatibility"),
+        migrations[number],
+    )
+
+
+def _migrations(folder: Path) -> dict[int, Migration]:
+    found: dict[tuple[int, str], tuple[str, str]] = {}
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise InvalidInput("package.migrations", f"{folder}: {error.strerror}", "make it") from error
+    for path in paths:
+        match = _FILE.fullmatch(path.name)
+        if match is None:
+            raise InvalidInput(
+                "package.migrations", f"{path} has no name of a migration", "use 0001_title.up.sql and .down.sql"
+            )
+        key = int(match[1]), match[3]
+        if key in found:
+            raise InvalidInput("package.migrations", f"{path}: number {key[0]} is there twice", "number them anew")
+        found[key] = match[2], _sql(path)
+    numbers = sorted(number for number, way in found if way == "up")
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise InvalidInput(
+            "package.migrations", f"{folder} has the numbers {numbers}", "number them 1, 2, 3 … without a gap"
+        )
+    orphans = sorted(number for number, way in found if way == "down" and (number, "up") not in found)
+    if orphans:
+        raise InvalidInput("package.migrations", f"{folder}: only a way back for {orphans}", "add the .up.sql of each")
+    return {
+        number: Migration(number, *found[number, "up"], found.get((number, "down"), ("", None))[1])
+        for number in numbers
+    }
+
+
+def _sql(path: Path) -> str:
+    try:
+        if path.stat().st_size > FILE_LIMIT:
+            raise InvalidInput(
+                "package.migrations",
+                f"{path} has {path.stat().st_size} bytes",
+                f"a migration has at most {FILE_LIMIT} bytes; load data in another way",
+            )
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput("package.migrations", f"{path}: {error}", "write SQL in UTF-8") from error
+    inspect(text, str(path))
+    return text
+
+
+def _check_order(check: _Checker, releases: tuple[Release, ...], migrations: dict[int, Migration]) -> None:
+    numbers = [release.schema_version for release in releases]
+    if numbers != list(range(1, len(releases) + 1)) or len(numbers) != len(migrations):
+        raise check.wrong(
+            "the order of schema_version", numbers, f"one version for each of {len(migrations)} migrations, in order"
+        )
+    for before, after in pairwise(releases):
+        if Version(after.version) <= Version(before.version):
+            raise check.wrong(
+                "the order of versions", f"{before.version}, {after.version}", "each must be higher than the last"
+            )

@@ -1,0 +1,111 @@
+"""What is known of a tenant, and the rules its values obey. Reference: Tenant Registry Database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from prismicx.errors import InvalidInput, quoted
+from prismicx.names import check_tenant_id
+
+Placement = Literal["dedicated", "shared"]
+Status = Literal["active", "inactive", "suspended", "provisioning"]
+
+PLACEMENTS: tuple[Placement, ...] = ("dedicated", "shared")
+STATUSES: tuple[Status, ...] = ("active", "inactive", "suspended", "provisioning")
+
+NAME_LIMIT = 200
+LABEL_LIMIT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant as everybody may see it: without the connection string.
+
+    Attributes:
+        placement: ``dedicated`` (a database of its own) or ``shared``.
+        database: the MongoDB database that holds its insights.
+        created_at, updated_at: aware, UTC.
+    """
+
+    tenant_id: str
+    name: str
+    status: Status
+    placement: Placement
+    database: str
+    created_at: datetime
+    updated_at: datetime | None = None
+    tier: str | None = None
+    region: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NewTenant:
+    """The values a tenant is made of, checked.
+
+    Raises:
+        InvalidInput: ``tenant.id_invalid`` or ``tenant.invalid``.
+    """
+
+    tenant_id: str
+    name: str
+    placement: Placement = "dedicated"
+    tier: str | None = None
+    region: str | None = None
+
+    def __post_init__(self) -> None:
+        check_tenant_id(self.tenant_id)
+        check_text("name", self.name, NAME_LIMIT)
+        if self.placement not in PLACEMENTS:
+            raise InvalidInput(
+                "tenant.invalid",
+                f"isolation is {quoted(self.placement)}",
+                f"use one of {', '.join(PLACEMENTS)}",
+            )
+        for label in ("tier", "region"):
+            if getattr(self, label) is not None:
+                check_text(label, getattr(self, label), LABEL_LIMIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A tenant with what a scope needs to reach it; it is kept inside the library."""
+
+    tenant: Tenant
+    connection_string: str = field(repr=False)
+
+
+def check_text(label: str, value: object, limit: int) -> str:
+    """The value as a text of 1 to ``limit`` characters without NUL and without blank ends.
+
+    Raises:
+        InvalidInput: ``tenant.invalid``.
+    """
+    if isinstance(value, str) and 0 < len(value) <= limit and "\0" not in value and value == value.strip():
+        return value
+    raise InvalidInput(
+        "tenant.invalid",
+        f"{label} is {quoted(value)}",
+        f"give a text of 1 to {limit} characters, without NUL and without blanks at its ends",
+    )
+
+
+def entry_of(document: Mapping[str, Any]) -> Entry:
+    """The entry of a document of the registry."""
+    config = document["database_config"]
+    tenant = Tenant(
+        document["tenant_id"],
+        document["name"],
+        document["status"],
+        config["type"],
+        config.get("database_name", ""),
+        document["created_at"],
+        document.get("updated_at"),
+        document.get("tier"),
+        document.get("region"),
+        document.get("settings", {}),
+    )
+    return Entry(tenant, config["connection_string"])
