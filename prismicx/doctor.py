@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -115,8 +115,12 @@ class Diagnosis:
 
     def as_json(self) -> dict[str, Any]:
         """The form that scripts read."""
-        held = asdict(self)
-        return {**held, "ok": self.ok, "state": self.state.as_json() if self.state else None}
+        return {
+            "ok": self.ok,
+            "settings": self.settings,
+            "state": self.state.as_json() if self.state else None,
+            "problems": self.problems,
+        }
 
 
 async def examine(loaded: Loaded) -> Diagnosis:

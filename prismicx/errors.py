@@ -27,7 +27,7 @@ class PrismicXError(Exception):
     exit_code = 1
 
     def __init__(self, code: str, message: str, remedy: str = "") -> None:
-        super().__init__(message)
+        super().__init__(code, message, remedy)
         self.code = code
         self.message = message
         self.remedy = remedy

@@ -12,7 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg
 import click
+from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -110,7 +112,8 @@ class PrismicXGroup(click.Group):
         arguments = list(kwargs.get("args") or (args[0] if args and args[0] is not None else sys.argv[1:]))
         try:
             return super().main(*args, **kwargs)
-        except PrismicXError as error:
+        except (PrismicXError, asyncpg.PostgresError, PyMongoError, OSError) as raised:
+            error = _as_ours(raised)
             if "--json" in arguments:
                 held = {"code": error.code, "message": error.message, "remedy": error.remedy}
                 click.echo(json.dumps({"error": held}, ensure_ascii=False), err=True)
@@ -119,6 +122,13 @@ class PrismicXGroup(click.Group):
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             sys.exit(130)
+
+
+def _as_ours(error: Exception) -> PrismicXError:
+    """The error itself, or what an engine or the system said as an error of the tree."""
+    if isinstance(error, PrismicXError):
+        return error
+    return PrismicXError("engine.failed", f"{type(error).__name__}: {error}", "prismicx doctor tells what is wrong")
 
 
 def _cell(value: Any) -> str:

@@ -149,7 +149,7 @@ SELECT c.relname AS name, pg_get_viewdef(c.oid) AS definition,
        coalesce('security_invoker=true' = ANY (c.reloptions), false) AS security_invoker,
        has_table_privilege($1, c.oid, 'SELECT') AS readable
 FROM pg_class c
-WHERE c.relnamespace = 'user_extensions'::regnamespace AND c.relkind = 'v' AND c.relname ~ '^tenant_'
+WHERE c.relnamespace = to_regnamespace('user_extensions') AND c.relkind = 'v' AND c.relname ~ '^tenant_'
 
 -- name: tenant_schemas
 SELECT n.nspname AS name, pg_get_userbyid(n.nspowner) AS owner

@@ -152,7 +152,8 @@ class Installations:
         await connection.execute(f'SET LOCAL search_path = "{schema}"; SET LOCAL ROLE "{owner}"')
         before = await connection.fetchval(queries.transaction_id)
         for step in steps:
-            await connection.execute(step.script)
+            # With a statement at its end: the driver cannot tell how a script of comments only went.
+            await connection.execute(f"{step.script}\n; SELECT 1")
             if await connection.fetchval(queries.transaction_id) != before:
                 raise Conflict(
                     "system.left_transaction",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from prismicx.credentials import Credentials
@@ -59,7 +57,7 @@ def running(settings: Settings) -> Servers:
 def stop(settings: Settings) -> list[str]:
     """Stop the servers of the directory, cleanly where they let us; returns the names of those that ran."""
     directory = DataDirectory(settings.data)
-    if not directory.path.is_dir():
+    if not directory.exists():
         return []
     stopped = []
     with directory.lock():
@@ -69,6 +67,4 @@ def stop(settings: Settings) -> list[str]:
                 module.stop(server)
                 stopped.append(name)
             directory.forget(name)
-        with suppress(OSError):
-            shutil.rmtree(directory.path / "tmp")
     return stopped

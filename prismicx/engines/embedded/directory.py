@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,10 @@ class DataDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
 
+    def exists(self) -> bool:
+        """Whether a command has prepared it before."""
+        return (self.path / "run").is_dir()
+
     def prepare(self) -> None:
         """Make the directory and see that it can be used.
 
@@ -38,9 +43,9 @@ class DataDirectory:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             for part in ("run", "log"):
                 (self.path / part).mkdir(exist_ok=True, mode=0o700)
-            probe = self.path / "run" / ".writable"
-            probe.write_bytes(b"x")
-            probe.unlink()
+            with tempfile.NamedTemporaryFile(dir=self.path / "run") as probe:
+                probe.write(b"x")
+                probe.flush()
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise self._full(0) from error

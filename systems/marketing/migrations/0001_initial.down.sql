@@ -1,0 +1,1 @@
+DROP TABLE events, messages, campaigns, audience_members, audiences, subscribers;

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMAND = Path(sys.executable).parent / "prismicx"
+
+
+@dataclass(frozen=True)
+class Prismicx:
+    """The command as a newcomer calls it, with a data directory of its own and nothing set in the environment."""
+
+    data: Path
+
+    def __call__(self, *words: str, check: int | None = 0) -> subprocess.CompletedProcess[str]:
+        environ = {key: value for key, value in os.environ.items() if not key.startswith("PRISMICX_")}
+        if "PRISMICX_MONGO_ENGINE" in os.environ:
+            environ["PRISMICX_MONGO_ENGINE"] = os.environ["PRISMICX_MONGO_ENGINE"]
+        done = subprocess.run(
+            [COMMAND, *words, "--data", self.data],
+            capture_output=True, text=True, timeout=120, env=environ, cwd=tempfile.gettempdir(), check=False,
+        )  # fmt: skip
+        if check is not None:
+            assert done.returncode == check, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self(*words, "--json").stdout)
+
+    def error(self, *words: str, code: int) -> dict[str, str]:
+        done = self(*words, "--json", check=code)
+        assert done.stdout == ""
+        return dict(json.loads(done.stderr.strip().splitlines()[-1])["error"])
+
+
+@pytest.fixture(scope="module")
+def prismicx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prismicx]:
+    """A platform that was brought up by the command line."""
+    command = Prismicx(tmp_path_factory.mktemp("acceptance") / "data")
+    command("up", "--detach")
+    yield command
+    command("down", check=None)

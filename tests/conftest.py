@@ -1,0 +1,126 @@
+"""One pair of servers for all workers of a run, one platform in a namespace of its own for each of them.
+
+``PRISMICX_TEST_POSTGRES_URL`` and ``PRISMICX_TEST_MONGO_URL`` point the same tests at other servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from prismicx.engines import embedded
+from prismicx.engines.endpoints import Endpoints, locate
+from prismicx.platform import Platform
+from prismicx.reference.apply import apply
+from prismicx.settings import Settings
+from tests.support import drop_namespace
+
+# Two cores are shared with servers: how long an example takes says nothing about the rule it tries.
+hypothesis.settings.register_profile(
+    "shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], derandomize=False
+)
+hypothesis.settings.load_profile("shared")
+
+_DATA = "PRISMICX_TEST_DATA"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ[_DATA] = tempfile.mkdtemp(prefix="prismicx-test-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and _DATA in os.environ:
+        data = Path(os.environ.pop(_DATA))
+        embedded.stop(_settings(data, ""))
+        shutil.rmtree(data, ignore_errors=True)
+
+
+def _settings(data: Path, namespace: str) -> Settings:
+    return Settings(
+        data=data,
+        namespace=namespace,
+        postgres_url=os.environ.get("PRISMICX_TEST_POSTGRES_URL", ""),
+        mongo_url=os.environ.get("PRISMICX_TEST_MONGO_URL", ""),
+        mongo_engine=os.environ.get("PRISMICX_MONGO_ENGINE", "auto"),
+        credentials=str(data / f"credentials-{namespace}.json") if namespace else "",
+        shared_capacity=3,
+        pool_size=10,
+    )
+
+
+@pytest.fixture(scope="session")
+def servers() -> Settings:
+    """Settings of the shared servers, which run; its namespace is empty and nobody's."""
+    settings = _settings(Path(os.environ[_DATA]), "")
+    embedded.start(settings)
+    return settings
+
+
+@pytest.fixture(scope="session")
+async def new_namespace(servers: Settings) -> AsyncIterator[Callable[[], Settings]]:
+    """Settings of a platform of one's own on the shared servers; gone at the end of the session."""
+    made: list[Settings] = []
+    administrators = locate(servers)
+
+    def make() -> Settings:
+        settings = _settings(servers.data, f"t{secrets.token_hex(4)}")
+        # Its credentials are apart, so the servers are named by URL.
+        settings = Settings(
+            **{
+                **{name: getattr(settings, name) for name in settings.__slots__},
+                "postgres_url": administrators.postgres.url,
+                "mongo_url": administrators.mongo.url,
+            }
+        )
+        made.append(settings)
+        return settings
+
+    yield make
+    for settings in made:
+        await drop_namespace(settings)
+
+
+@pytest.fixture(scope="session")
+async def settings(new_namespace: Callable[[], Settings]) -> Settings:
+    """Settings of this worker's platform, to which the reference was applied."""
+    mine = new_namespace()
+    await apply(mine, locate(mine))
+    return mine
+
+
+@pytest.fixture(scope="session")
+def endpoints(settings: Settings) -> Endpoints:
+    return locate(settings)
+
+
+@pytest.fixture(scope="session")
+async def px(settings: Settings) -> AsyncIterator[Platform]:
+    """This worker's platform."""
+    platform = Platform(settings, locate(settings))
+    yield platform
+    await platform.close()
+
+
+@pytest.fixture
+def new_id() -> Callable[[], str]:
+    """Tenant ids nobody else has."""
+    return lambda: f"t-{secrets.token_hex(5)}"
+
+
+@pytest.fixture(scope="session")
+async def pair(px: Platform) -> tuple[str, str]:
+    """Two tenants, one in a database of its own, one in a shared one."""
+    first, second = f"ann-{secrets.token_hex(4)}", f"bob-{secrets.token_hex(4)}"
+    await asyncio.gather(
+        px.tenants.create(first, name="Ann's"), px.tenants.create(second, name="Bob's", isolation="shared")
+    )
+    return first, second

@@ -1,0 +1,336 @@
+"""PostgreSQL keeps tenants apart, for the roles the services really use."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+import pytest
+
+from prismicx import BoundaryViolation, Conflict, InvalidInput, Platform, TenantScope
+from prismicx.settings import Settings
+from tests.support import (
+    ADD_EXTENSION,
+    ADD_FACTOR,
+    ADD_PREFERENCE,
+    ADD_USER,
+    add_extension,
+    add_user,
+    administrator,
+    naive_now,
+)
+
+TABLES = {
+    "users": ["user_data.users", "user_preferences.preferences"],
+    "extensions": [
+        "user_extensions.extensions",
+        "user_extensions.extension_metrics",
+        "user_extensions.practicality_factors",
+        "user_extensions.extension_practicality",
+    ],
+}
+
+
+async def fill(scope: TenantScope) -> tuple[uuid.UUID, uuid.UUID]:
+    """A user with a preference and an extension with a factor."""
+    async with scope.sql("system_users") as sql:
+        user = await add_user(sql, scope.tenant_id)
+        await sql.execute(ADD_PREFERENCE, user, "theme", naive_now())
+    async with scope.sql("system_users", service="extensions") as sql:
+        extension = await add_extension(sql, scope.tenant_id, user)
+        await sql.execute(ADD_FACTOR, uuid.uuid4(), extension, "speed", 7, 2.0, naive_now())
+    return user, extension
+
+
+async def test_each_tenant_counts_only_its_own_rows(px: Platform, pair: tuple[str, str]) -> None:
+    async with px.tenant(pair[0]) as ann, px.tenant(pair[1]) as bob:
+        await fill(ann)
+        await fill(bob)
+        for scope, other in ((ann, bob), (bob, ann)):
+            for service, tables in TABLES.items():
+                async with scope.sql("system_users", service=service) as sql:
+                    for table in tables:
+                        if table in ("user_extensions.extension_metrics",):
+                            continue
+                        assert await sql.fetchval(f"SELECT count(*) FROM {table}") > 0
+                    assert await sql.fetchval(
+                        "SELECT count(*) FROM user_data.users WHERE tenant_id = $1", other.tenant_id
+                    ) == 0
+
+
+@pytest.mark.parametrize("service", ["users", "extensions"])
+@pytest.mark.parametrize("before", ["nothing", "a committed transaction"])
+async def test_without_a_tenant_there_are_no_rows(
+    px: Platform, pair: tuple[str, str], service: str, before: str
+) -> None:
+    async with px.tenant(pair[0]) as ann:
+        await fill(ann)
+    pool = await px._postgres.pool(service, "system_users")
+    async with pool.acquire() as connection:
+        if before != "nothing":
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL app.current_tenant_id = '{pair[0]}'")
+                assert await connection.fetchval(f"SELECT count(*) FROM {TABLES[service][0]}") > 0
+            assert await connection.fetchval("SELECT current_setting('app.current_tenant_id', true)") == ""
+        for table in TABLES[service]:
+            assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0
+        if service == "users":
+            for tenant in (pair[0], ""):
+                with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.CheckViolationError)):
+                    await connection.execute(ADD_USER, uuid.uuid4(), tenant, "x", "x@example.test", naive_now())
+
+
+async def test_a_row_of_another_tenant_can_be_neither_made_nor_moved(px: Platform, pair: tuple[str, str]) -> None:
+    async with px.tenant(pair[0]) as ann, px.tenant(pair[1]) as bob:
+        await fill(ann)
+        theirs, extension = await fill(bob)
+        attempts: list[tuple[str, str, tuple[Any, ...]]] = [
+            ("users", ADD_USER, (uuid.uuid4(), bob.tenant_id, "x", "x@example.test", naive_now())),
+            ("users", "UPDATE user_data.users SET tenant_id = $1", (bob.tenant_id,)),
+            ("users", ADD_PREFERENCE, (theirs, "planted", naive_now())),
+            ("extensions", ADD_EXTENSION, (uuid.uuid4(), theirs, bob.tenant_id, "x", naive_now())),
+            ("extensions", "UPDATE user_extensions.extensions SET tenant_id = $1", (bob.tenant_id,)),
+            ("extensions", ADD_FACTOR, (uuid.uuid4(), extension, "planted", 5, 1.0, naive_now())),
+            ("extensions", "SELECT email FROM user_data.users", ()),
+            ("extensions", "DELETE FROM user_data.users", ()),
+            ("users", "SELECT 1 FROM user_extensions.extensions", ()),
+            ("users", "TRUNCATE user_data.users", ()),
+            ("users", "CREATE TABLE user_data.mine (a int)", ()),
+            ("users", "CREATE TEMP TABLE users (a int)", ()),
+            ("users", "ALTER TABLE user_data.users DISABLE ROW LEVEL SECURITY", ()),
+            ("users", "SELECT prismicx.create_extensions_view('x', 'tenant_x_extensions')", ()),
+        ]
+        for service, statement, values in attempts:
+            with pytest.raises(BoundaryViolation):
+                async with ann.sql("system_users", service=service) as sql:
+                    await sql.execute(statement, *values)
+        async with bob.sql("system_users") as sql:
+            assert await sql.fetchval("SELECT count(*) FROM user_preferences.preferences WHERE preference_key = $1",
+                                      "planted") == 0  # fmt: skip
+
+
+async def test_what_is_not_visible_is_not_changed(px: Platform, pair: tuple[str, str]) -> None:
+    async with px.tenant(pair[0]) as ann, px.tenant(pair[1]) as bob:
+        theirs, extension = await fill(bob)
+        async with ann.sql("system_users") as sql:
+            assert await sql.execute("UPDATE user_data.users SET username = 'x' WHERE id = $1", theirs) == 0
+            assert await sql.execute("DELETE FROM user_preferences.preferences WHERE user_id = $1", theirs) == 0
+            assert await sql.execute("DELETE FROM user_data.users WHERE id = $1", theirs) == 0
+        async with ann.sql("system_users", service="extensions") as sql:
+            factors = "DELETE FROM user_extensions.practicality_factors WHERE extension_id = $1"
+            assert await sql.execute(factors, extension) == 0
+            assert await sql.execute("UPDATE user_extensions.extensions SET name = 'x' WHERE id = $1", extension) == 0
+
+
+async def test_a_foreign_user_and_a_missing_user_give_the_same_error(px: Platform, pair: tuple[str, str]) -> None:
+    """A foreign key is checked without policies: it must not tell whether another tenant has that user."""
+    async with px.tenant(pair[0]) as ann, px.tenant(pair[1]) as bob:
+        theirs, _ = await fill(bob)
+        seen = []
+        for user in (theirs, uuid.uuid4()):
+            with pytest.raises(asyncpg.ForeignKeyViolationError) as caught:
+                async with ann.sql("system_users", service="extensions") as sql:
+                    await add_extension(sql, ann.tenant_id, user)
+            seen.append((caught.value.constraint_name, caught.value.message))
+        assert seen[0] == seen[1]
+
+
+async def test_row_security_off_is_an_error_not_rows(px: Platform, pair: tuple[str, str]) -> None:
+    async with px.tenant(pair[0]) as ann:
+        with pytest.raises(BoundaryViolation):
+            async with ann.sql("system_users") as sql:
+                await sql.execute("SET LOCAL row_security = off")
+                await sql.fetch("SELECT * FROM user_data.users")
+
+
+async def test_one_call_is_one_statement(px: Platform, pair: tuple[str, str]) -> None:
+    async with px.tenant(pair[0]) as ann:
+        for run in ("execute", "fetch", "fetchrow", "fetchval"):
+            with pytest.raises(asyncpg.PostgresSyntaxError):
+                async with ann.sql("system_users") as sql:
+                    await getattr(sql, run)("SELECT 1; SET app.current_tenant_id = 'other'")
+
+
+async def test_the_views_show_the_tenant_only(px: Platform, pair: tuple[str, str]) -> None:
+    async with px.tenant(pair[0]) as ann, px.tenant(pair[1]) as bob:
+        await fill(ann)
+        await fill(bob)
+        view = f"user_extensions.tenant_{pair[0].replace('-', '_')}_extensions"
+        async with ann.sql("system_users", service="extensions") as sql:
+            assert await sql.fetchval(f"SELECT count(*) FROM {view}") > 0
+            assert await sql.fetchval(f"SELECT count(*) FROM {view} WHERE tenant_id <> $1", pair[0]) == 0
+        async with bob.sql("system_users", service="extensions") as sql:
+            assert await sql.fetchval(f"SELECT count(*) FROM {view}") == 0
+
+
+async def test_practicality_is_the_weighted_mean(px: Platform, pair: tuple[str, str]) -> None:
+    async with px.tenant(pair[0]) as ann:
+        async with ann.sql("system_users") as sql:
+            user = await add_user(sql, pair[0])
+        async with ann.sql("system_users", service="extensions") as sql:
+            rated = await add_extension(sql, pair[0], user, "rated")
+            bare = await add_extension(sql, pair[0], user, "bare")
+            weightless = await add_extension(sql, pair[0], user, "weightless")
+            for name, value, weight in (("a", 10, 3.0), ("b", 1, 1.0), ("c", 4, 0.5)):
+                await sql.execute(ADD_FACTOR, uuid.uuid4(), rated, name, value, weight, naive_now())
+            await sql.execute(ADD_FACTOR, uuid.uuid4(), weightless, "a", 5, 0.0, naive_now())
+            query = "SELECT * FROM user_extensions.extension_practicality WHERE extension_id = $1"
+            row = await sql.fetchrow(query, rated)
+            assert row is not None
+            assert row["practicality_score"] == pytest.approx((30 + 1 + 2) / 4.5)
+            assert (row["factor_count"], row["total_weight"]) == (3, 4.5)
+            for extension, count in ((bare, 0), (weightless, 1)):
+                row = await sql.fetchrow(query, extension)
+                assert row is not None
+                assert (row["practicality_score"], row["factor_count"], row["total_weight"]) == (None, count, 0.0)
+            for value in (0, 11):
+                with pytest.raises(asyncpg.CheckViolationError):
+                    async with sql.savepoint():
+                        await sql.execute(ADD_FACTOR, uuid.uuid4(), rated, f"v{value}", value, 1.0, naive_now())
+            with pytest.raises(asyncpg.UniqueViolationError):
+                async with sql.savepoint():
+                    await sql.execute(ADD_FACTOR, uuid.uuid4(), rated, "a", 5, 1.0, naive_now())
+
+
+async def test_a_savepoint_rolled_back_keeps_the_tenant(px: Platform, pair: tuple[str, str]) -> None:
+    async with px.tenant(pair[0]) as ann:
+        async with ann.sql("system_users") as sql:
+            kept = await add_user(sql, pair[0])
+            with pytest.raises(ZeroDivisionError):
+                async with sql.savepoint():
+                    lost = await add_user(sql, pair[0])
+                    raise ZeroDivisionError
+            assert await sql.fetchval("SELECT current_setting('app.current_tenant_id')") == pair[0]
+        async with ann.sql("system_users") as sql:
+            found = [row["id"] for row in await sql.fetch("SELECT id FROM user_data.users")]
+            assert kept in found
+            assert lost not in found
+
+
+async def test_an_error_that_was_caught_inside_keeps_nothing_and_says_so(px: Platform, pair: tuple[str, str]) -> None:
+    async with px.tenant(pair[0]) as ann:
+        with pytest.raises(Conflict) as caught:
+            async with ann.sql("system_users") as sql:
+                user = await add_user(sql, pair[0])
+                with pytest.raises(asyncpg.DivisionByZeroError):
+                    await sql.fetchval("SELECT 1 / 0")
+        assert caught.value.code == "sql.aborted"
+        async with ann.sql("system_users") as sql:
+            assert await sql.fetchval("SELECT count(*) FROM user_data.users WHERE id = $1", user) == 0
+
+
+async def test_an_error_rolls_back_and_the_connection_is_clean(px: Platform, pair: tuple[str, str]) -> None:
+    async with px.tenant(pair[0]) as ann:
+        with pytest.raises(RuntimeError):
+            async with ann.sql("system_users") as sql:
+                user = await add_user(sql, pair[0])
+                await sql.execute("SET statement_timeout = 1234")
+                raise RuntimeError
+        async with ann.sql("system_users") as sql:
+            assert await sql.fetchval("SELECT count(*) FROM user_data.users WHERE id = $1", user) == 0
+            assert await sql.fetchval("SHOW statement_timeout") == "0"
+
+
+async def test_a_session_variable_of_one_is_gone_for_the_next(px: Platform, pair: tuple[str, str]) -> None:
+    async with px.tenant(pair[0]) as ann:
+        for _ in range(12):
+            async with ann.sql("system_users") as sql:
+                assert await sql.fetchval("SELECT current_setting('app.leak', true)") in (None, "")
+                await sql.execute("SET app.leak = 'ann'")
+                await sql.fetchval("SELECT set_config('app.current_tenant_id', $1, false)", pair[0])
+    pool = await px._postgres.pool("users", "system_users")
+    for _ in range(12):
+        async with pool.acquire() as connection:
+            assert await connection.fetchval("SELECT current_setting('app.current_tenant_id', true)") in (None, "")
+
+
+async def test_a_cancelled_query_leaves_nothing_behind(px: Platform, pair: tuple[str, str]) -> None:
+    async def slow() -> None:
+        async with px.tenant(pair[0]) as ann, ann.sql("system_users") as sql:
+            await sql.fetchval("SELECT pg_sleep(30)")
+
+    for _ in range(10):
+        work = asyncio.create_task(slow())
+        await asyncio.sleep(0.02)
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+    async with px.tenant(pair[1]) as bob, bob.sql("system_users") as sql:
+        assert await sql.fetchval("SELECT current_setting('app.current_tenant_id')") == pair[1]
+        assert await sql.fetchval("SELECT count(*) FROM user_data.users WHERE tenant_id <> $1", pair[1]) == 0
+
+
+async def test_a_transaction_that_ended_takes_nothing_more(px: Platform, pair: tuple[str, str]) -> None:
+    async with px.tenant(pair[0]) as ann, ann.sql("system_users") as sql:
+        pass
+    with pytest.raises(Conflict) as caught:
+        await sql.fetch("SELECT 1")
+    assert caught.value.code == "sql.ended"
+
+
+async def test_a_hundred_tasks_with_errors_and_timeouts_see_no_foreign_row(
+    px: Platform, new_id: Callable[[], str]
+) -> None:
+    tenants = [new_id() for _ in range(4)]
+    for tenant in tenants:
+        await px.tenants.create(tenant, name=tenant, isolation="shared")
+        async with px.tenant(tenant) as scope:
+            await fill(scope)
+    chance = random.Random(7)
+    seen = 0
+
+    async def one(tenant: str, kind: str) -> None:
+        nonlocal seen
+        try:
+            async with asyncio.timeout(0.03 if kind == "timeout" else 30):
+                async with px.tenant(tenant) as scope, scope.sql("system_users") as sql:
+                    rows = await sql.fetch("SELECT tenant_id FROM user_data.users")
+                    assert {row["tenant_id"] for row in rows} == {tenant}
+                    seen += 1
+                    if kind == "error":
+                        await sql.fetch("SELECT 1 / 0")
+                    if kind == "timeout":
+                        await sql.fetch("SELECT pg_sleep(5)")
+        except (TimeoutError, asyncpg.DivisionByZeroError):
+            return
+
+    kinds = ["plain", "plain", "error", "timeout"]
+    await asyncio.gather(*(one(chance.choice(tenants), chance.choice(kinds)) for _ in range(100)))
+    assert seen > 50
+
+
+async def test_hot_reads_use_an_index_that_leads_with_the_tenant_or_the_key(
+    px: Platform, settings: Settings, pair: tuple[str, str]
+) -> None:
+    admin = await administrator(settings, "system_users")
+    try:
+        await admin.execute(
+            """
+            INSERT INTO user_data.users
+                (id, tenant_id, username, email, password_hash, role, status, created_at, updated_at)
+            SELECT gen_random_uuid(), 'plan-' || n % 50, 'u', n || '@plan.test', '-', 'user', 'active', now(), now()
+            FROM generate_series(1, 20000) n
+            """
+        )
+        await admin.execute("ANALYZE user_data.users")
+        async with px.tenant(pair[0]) as ann, ann.sql("system_users") as sql:
+            for condition in ("id = gen_random_uuid()", "email = 'x'", "id = 'a9d8a7a2-6a6f-4a6d-8a6c-2f6f6b8f0c11'"):
+                plan = await sql.fetch(f"EXPLAIN SELECT * FROM user_data.users WHERE {condition}")
+                text = "\n".join(row[0] for row in plan)
+                assert "Index" in text, text
+                assert "Seq Scan" not in text, text
+    finally:
+        await admin.execute("DELETE FROM user_data.users WHERE tenant_id LIKE 'plan-%'")
+        await admin.close()
+
+
+async def test_a_wrong_database_or_service_is_named(px: Platform, pair: tuple[str, str]) -> None:
+    async with px.tenant(pair[0]) as ann:
+        for database, service in (("postgres", None), ("system_users", "fleet"), ("system_users", "registry")):
+            with pytest.raises(InvalidInput):
+                async with ann.sql(database, service=service):  # type: ignore[arg-type]
+                    pass

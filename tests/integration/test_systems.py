@@ -1,0 +1,367 @@
+"""Publishing and installing: one transaction with the ledger row, as a role that owns one tenant's schema."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from prismicx import BoundaryViolation, Conflict, InvalidInput, NotFound, Platform
+from prismicx.names import Names
+from prismicx.settings import Settings
+from prismicx.systems import package
+from tests.support import administrator
+
+ROOT = Path(__file__).parents[2]
+SYSTEMS = ("crm", "sales", "marketing")
+Id = Callable[[], str]
+
+CHECKS = [
+    pytest.param(system, check, id=f"{system}: {check['what']}")
+    for system in SYSTEMS
+    for check in tomllib.loads((ROOT / "tests/data/systems" / system / "checks.toml").read_text())["check"]
+]
+
+
+@pytest.fixture(scope="module")
+async def published(px: Platform) -> Platform:
+    for system in SYSTEMS:
+        await px.catalogue.publish(ROOT / "systems" / system)
+    return px
+
+
+async def load(px: Platform, settings: Settings, tenant: str, system: str) -> None:
+    """The awkward rows of version 1.0.0, as the tenant's own role inserts them."""
+    names = Names(settings.namespace)
+    admin = await administrator(settings, "management_system_repository")
+    try:
+        async with admin.transaction():
+            await admin.execute(f'SET LOCAL ROLE "{names.tenant_role(tenant)}"')
+            await admin.execute(f'SET LOCAL search_path = "{names.schema(tenant, system)}"')
+            await admin.execute((ROOT / "tests/data/systems" / system / "1.0.0.sql").read_text())
+    finally:
+        await admin.close()
+
+
+async def snapshot(settings: Settings, schema: str) -> list[tuple[Any, ...]]:
+    """What a schema holds: columns, constraints, indexes, views, functions, triggers, comments."""
+    admin = await administrator(settings, "management_system_repository")
+    try:
+        rows = await admin.fetch(
+            """
+            SELECT 'column', c.relname, a.attname, format_type(a.atttypid, a.atttypmod) || a.attnotnull::text
+                || coalesce(pg_get_expr(d.adbin, d.adrelid), '') || a.attidentity::text || a.attgenerated::text
+                || coalesce(col_description(c.oid, a.attnum), '')
+            FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+            LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+            WHERE c.relnamespace = $1::text::regnamespace AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v')
+            UNION ALL
+            SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+            FROM pg_constraint WHERE connamespace = $1::text::regnamespace AND contype IN ('p', 'u', 'f', 'c')
+            UNION ALL
+            SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = $1::text
+            UNION ALL
+            SELECT 'view', viewname, '', definition FROM pg_views WHERE schemaname = $1::text
+            UNION ALL
+            SELECT 'function', proname, '', prosrc FROM pg_proc WHERE pronamespace = $1::text::regnamespace
+            UNION ALL
+            SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(t.oid) FROM pg_trigger t
+            JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = $1::text::regnamespace AND NOT tgisinternal
+            UNION ALL
+            SELECT 'comment', relname, '', obj_description(oid, 'pg_class') FROM pg_class
+            WHERE relnamespace = $1::text::regnamespace AND obj_description(oid, 'pg_class') IS NOT NULL
+            ORDER BY 1, 2, 3, 4
+            """,
+            schema,
+        )
+        return [tuple(row) for row in rows]
+    finally:
+        await admin.close()
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+async def test_every_migration_and_its_rollback_meet_in_the_same_schema(
+    published: Platform, settings: Settings, new_id: Id, system: str
+) -> None:
+    tenant = new_id()
+    await published.tenants.create(tenant, name="Up and down", isolation="shared")
+    versions = [item.version for item in await published.catalogue.versions(system)]
+    assert len(versions) >= 3
+    async with published.tenant(tenant) as scope:
+        schema = (await scope.systems.install(system, versions[0])).schema
+        await load(published, settings, tenant, system)
+        shapes = [await snapshot(settings, schema)]
+        assert len({row[1] for row in shapes[0] if row[0] == "column"}) >= 6
+        for version in versions[1:]:
+            assert (await scope.systems.migrate(system, version)).version == version
+            shapes.append(await snapshot(settings, schema))
+            assert shapes[-1] != shapes[-2]
+        for number in range(len(versions) - 2, -1, -1):
+            await scope.systems.migrate(system, versions[number])
+            assert await snapshot(settings, schema) == shapes[number], versions[number]
+        await scope.systems.migrate(system)
+        assert await snapshot(settings, schema) == shapes[-1]
+
+
+@pytest.mark.parametrize(("system", "check"), CHECKS)
+async def test_migrations_carry_the_rows(
+    published: Platform, settings: Settings, new_id: Id, system: str, check: dict[str, str]
+) -> None:
+    tenant = new_id()
+    await published.tenants.create(tenant, name="Rows", isolation="shared")
+    async with published.tenant(tenant) as scope:
+        await scope.systems.install(system, "1.0.0")
+        await load(published, settings, tenant, system)
+        for version in filter(None, (check.get("via"), check["at"])):
+            await scope.systems.migrate(system, version)
+        async with scope.system(system).sql() as sql:
+            if "before" in check:
+                await sql.execute(check["before"])
+            assert str(await sql.fetchval(check["sql"])) == check["expected"]
+
+
+async def test_an_installation_straight_to_the_latest_is_the_same_as_by_steps(
+    published: Platform, settings: Settings, new_id: Id
+) -> None:
+    first, second = new_id(), new_id()
+    shapes = []
+    for tenant, steps in ((first, [None]), (second, ["1.0.0", None])):
+        await published.tenants.create(tenant, name="Direct", isolation="shared")
+        async with published.tenant(tenant) as scope:
+            installed = await scope.systems.install("crm", steps[0])
+            for step in steps[1:]:
+                installed = await scope.systems.migrate("crm", step)
+            shape = await snapshot(settings, installed.schema)
+            shapes.append([tuple(str(part).replace(installed.schema, "") for part in row) for row in shape])
+    assert shapes[0] == shapes[1]
+
+
+async def test_a_tenants_role_reaches_its_own_schemas_only(published: Platform, new_id: Id) -> None:
+    ann, bob = new_id(), new_id()
+    for tenant in (ann, bob):
+        await published.tenants.create(tenant, name=tenant, isolation="shared")
+        async with published.tenant(tenant) as scope:
+            await scope.systems.install("crm")
+            async with scope.system("crm").sql() as sql:
+                await sql.execute("INSERT INTO companies (name) VALUES ($1)", tenant)
+    async with published.tenant(ann) as scope, published.tenant(bob) as other:
+        crm, foreign = scope.system("crm"), other.system("crm").schema
+        async with crm.sql() as sql:
+            assert await sql.fetchval("SELECT name FROM companies") == ann
+            assert await sql.execute("UPDATE companies SET website = 'x'") == 1
+        for statement in (
+            f"SELECT * FROM {foreign}.companies",
+            f"INSERT INTO {foreign}.companies (name) VALUES ('planted')",
+            f"DROP TABLE {foreign}.companies",
+            f"CREATE TABLE {foreign}.planted (a int)",
+            "SELECT * FROM public.tenant_systems",
+            "SELECT * FROM public.schema_migrations",
+            "DROP TABLE companies",
+            "ALTER TABLE companies ADD COLUMN mine text",
+            "CREATE TABLE mine (a int)",
+            "CREATE TEMP TABLE companies (a int)",
+            "CREATE SCHEMA mine",
+            "TRUNCATE companies CASCADE",
+            "CREATE ROLE evil",
+        ):
+            with pytest.raises(BoundaryViolation):
+                async with crm.sql() as sql:
+                    await sql.execute(statement)
+    async with published.tenant(bob) as scope, scope.system("crm").sql() as sql:
+        assert await sql.fetchval("SELECT string_agg(name, ',') FROM companies") == bob
+
+
+async def test_a_system_that_is_not_installed_is_not_found(published: Platform, pair: tuple[str, str]) -> None:
+    async with published.tenant(pair[0]) as scope:
+        with pytest.raises(NotFound) as caught:
+            async with scope.system("warehouse").sql():
+                pass
+        assert caught.value.code == "system.not_installed"
+        with pytest.raises(NotFound):
+            await scope.systems.migrate("sales", "1.0.0")
+        with pytest.raises(InvalidInput):
+            scope.system("CRM; DROP")
+
+
+def make_package(folder: Path, system_id: str, *scripts: tuple[str, str | None], kind: str = "") -> Path:
+    """A system with one version for each pair of scripts."""
+    (folder / "migrations").mkdir(parents=True, exist_ok=True)
+    text = f'id = "{system_id}"\ntype = "{kind or system_id}"\nname = "T"\nvendor = "T"\n'
+    for number, (up, down) in enumerate(scripts, 1):
+        text += f'\n[[versions]]\nversion = "{number}.0"\nschema_version = {number}\nrelease_date = 2026-01-01\n'
+        (folder / "migrations" / f"{number:04d}_step.up.sql").write_text(up)
+        if down is not None:
+            (folder / "migrations" / f"{number:04d}_step.down.sql").write_text(down)
+    (folder / "system.toml").write_text(text)
+    return folder
+
+
+async def test_a_failed_migration_leaves_the_schema_and_tells_the_operator(
+    px: Platform, settings: Settings, new_id: Id, tmp_path: Path
+) -> None:
+    folder = make_package(
+        tmp_path / "s", "failing",
+        ("CREATE TABLE a (b int); INSERT INTO a VALUES (1), (1);", "DROP TABLE a;"),
+        ("ALTER TABLE a ADD c int; CREATE UNIQUE INDEX u ON a (b);", "ALTER TABLE a DROP c;"),
+    )  # fmt: skip
+    await px.catalogue.publish(folder)
+    tenant, fresh = new_id(), new_id()
+    for one in (tenant, fresh):
+        await px.tenants.create(one, name="F", isolation="shared")
+    async with px.tenant(tenant) as scope:
+        schema = (await scope.systems.install("failing", "1.0")).schema
+        before = await snapshot(settings, schema)
+        with pytest.raises(Conflict) as caught:
+            await scope.systems.migrate("failing")
+        assert caught.value.code == "system.migration_failed"
+        assert "23505" in caught.value.message
+        assert await snapshot(settings, schema) == before
+        (row,) = await scope.systems.list()
+        assert (row.version, row.status) == ("1.0", "installed")
+        assert row.error_message is not None
+        assert "23505" in row.error_message
+    async with px.tenant(fresh) as scope:
+        with pytest.raises(Conflict):
+            await scope.systems.install("failing")
+        (row,) = await scope.systems.list()
+        assert row.status == "failed"
+        with pytest.raises(NotFound):
+            async with scope.system("failing").sql():
+                pass
+        assert (await scope.systems.install("failing", "1.0")).error_message is None
+
+
+async def test_what_the_grammar_lets_through_the_role_stops(
+    px: Platform, settings: Settings, new_id: Id, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Migrations run as the owner of one tenant's schema: hostile ones fail in the database."""
+    monkeypatch.setattr(package, "inspect", lambda text, source: None)
+    victim = new_id()
+    await px.tenants.create(victim, name="Victim", isolation="shared")
+    names = Names(settings.namespace)
+    hostile = {
+        "roles": "CREATE ROLE evil",
+        "schemas": "CREATE SCHEMA evil",
+        "ledger": "UPDATE public.tenant_systems SET status = 'x'",
+        "sql": "UPDATE public.schema_migrations SET migration_sql = 'x'",
+        "grants": f'GRANT "{names.tenant_role(victim)}" TO CURRENT_USER',
+        "programs": "COPY (SELECT 1) TO PROGRAM 'id'",
+        "system": "ALTER SYSTEM SET work_mem = '1GB'",
+        "owner": f'SET ROLE "{names.service("owner")}"',
+        "commits": "CREATE TABLE a (b int); COMMIT; CREATE TABLE c (d int)",
+        "resets": "RESET ROLE",
+    }
+    tenant = new_id()
+    await px.tenants.create(tenant, name="Hostile", isolation="shared")
+    for number, script in enumerate(hostile.values()):
+        await px.catalogue.publish(make_package(tmp_path / f"h{number}", f"h{number}", (script, None)))
+        async with px.tenant(tenant) as scope:
+            with pytest.raises(Conflict):
+                await scope.systems.install(f"h{number}")
+            assert all(item.status == "failed" for item in await scope.systems.list())
+
+
+async def test_one_version_is_the_latest_also_when_published_at_once(px: Platform, tmp_path: Path) -> None:
+    scripts = [(f"CREATE TABLE t{n} (a int);", f"DROP TABLE t{n};") for n in range(1, 7)]
+    folders = [make_package(tmp_path / f"p{n}", "racing", *scripts[:n]) for n in range(1, 7)]
+    await asyncio.gather(*(px.catalogue.publish(folder) for folder in folders))
+    versions = await px.catalogue.versions("racing")
+    assert [item.version for item in versions] == [f"{n}.0" for n in range(1, 7)]
+    assert [item.version for item in versions if item.is_latest] == ["6.0"]
+
+
+async def test_versions_are_ordered_as_versions(px: Platform, tmp_path: Path) -> None:
+    folder = make_package(tmp_path / "v", "ordered", ("SELECT 1;", None), ("SELECT 2;", None))
+    text = (folder / "system.toml").read_text().replace('"1.0"', '"1.9.0"').replace('"2.0"', '"1.10.0"')
+    (folder / "system.toml").write_text(text)
+    assert (await px.catalogue.publish(folder)).latest == "1.10.0"
+    assert (await px.catalogue.get("ordered")).latest == "1.10.0"
+
+
+async def test_published_content_does_not_change(px: Platform, tmp_path: Path) -> None:
+    folder = make_package(tmp_path / "f", "fixed", ("CREATE TABLE a (b int);", "DROP TABLE a;"))
+    await px.catalogue.publish(folder)
+    (folder / "migrations/0001_step.up.sql").write_text("CREATE TABLE a (b bigint);")
+    with pytest.raises(Conflict) as caught:
+        await px.catalogue.publish(folder)
+    assert caught.value.code == "package.changed"
+    shutil.rmtree(folder)
+    make_package(folder, "fixed", ("CREATE TABLE a (b int);", "DROP TABLE a;"), kind="other")
+    with pytest.raises(Conflict) as caught:
+        await px.catalogue.publish(folder)
+    assert caught.value.code == "package.type_changed"
+    assert (await px.catalogue.get("fixed")).type == "fixed"
+
+
+async def test_a_step_without_a_way_back_is_named(px: Platform, new_id: Id, tmp_path: Path) -> None:
+    folder = make_package(tmp_path / "o", "oneway", ("SELECT 1;", "SELECT 1;"), ("SELECT 2;", None), ("SELECT 3;", ""))
+    await px.catalogue.publish(folder)
+    tenant = new_id()
+    await px.tenants.create(tenant, name="One way", isolation="shared")
+    async with px.tenant(tenant) as scope:
+        await scope.systems.install("oneway")
+        assert (await scope.systems.migrate("oneway", "2.0")).version == "2.0"
+        with pytest.raises(Conflict) as caught:
+            await scope.systems.migrate("oneway", "1.0")
+        assert caught.value.code == "system.irreversible"
+        assert "1.0 to 2.0" in caught.value.message
+
+
+async def test_two_systems_of_one_type_do_not_share_a_schema(px: Platform, new_id: Id, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        await px.catalogue.publish(make_package(tmp_path / name, f"{name}-shop", ("SELECT 1;", None), kind="shop"))
+    tenant = new_id()
+    await px.tenants.create(tenant, name="Shop", isolation="shared")
+    async with px.tenant(tenant) as scope:
+        await scope.systems.install("first-shop")
+        with pytest.raises(Conflict) as caught:
+            await scope.systems.install("second-shop")
+        assert caught.value.code == "system.type_taken"
+        assert "first-shop" in caught.value.message
+
+
+async def test_the_same_installation_at_once_is_made_once(px: Platform, new_id: Id, tmp_path: Path) -> None:
+    await px.catalogue.publish(make_package(tmp_path / "t", "twice", ("CREATE TABLE a (b int);", None)))
+    tenant = new_id()
+    await px.tenants.create(tenant, name="Twice", isolation="shared")
+    async with px.tenant(tenant) as scope:
+        done = await asyncio.gather(*(scope.systems.install("twice") for _ in range(4)), return_exceptions=True)
+        made = [item for item in done if not isinstance(item, BaseException)]
+        assert len(made) == 1
+        codes = {getattr(item, "code", repr(item)) for item in done if isinstance(item, BaseException)}
+        assert codes <= {"system.busy", "system.installed"}
+
+
+async def test_unknown_systems_and_versions_are_named(px: Platform, published: Platform, pair: tuple[str, str]) -> None:
+    async with px.tenant(pair[0]) as scope:
+        for system, version, code in (
+            ("nothing", None, "system.unknown"),
+            ("crm", "9.9.9", "system.version_unknown"),
+            ("crm' OR true --", None, "system.unknown"),
+        ):
+            with pytest.raises(NotFound) as caught:
+                await scope.systems.install(system, version)
+            assert caught.value.code == code
+    with pytest.raises(NotFound):
+        await px.catalogue.versions("nothing")
+
+
+async def test_long_types_and_tenants_get_short_schema_names(px: Platform, tmp_path: Path) -> None:
+    kind = "manufacturing"
+    await px.catalogue.publish(make_package(tmp_path / "l", kind, ("CREATE TABLE a (b int);", None)))
+    tenant = "l" * 50
+    await px.tenants.create(tenant, name="Long", isolation="shared")
+    async with px.tenant(tenant) as scope:
+        installed = await scope.systems.install(kind)
+        assert len(installed.schema) == 63
+        async with scope.system(kind).sql() as sql:
+            assert await sql.fetchval("SELECT count(*) FROM a") == 0
+            with pytest.raises(asyncpg.UndefinedTableError):
+                async with sql.savepoint():
+                    await sql.fetch("SELECT * FROM nothing_here")

@@ -1,0 +1,99 @@
+"""What several tests need: rows of users, and cleaning up after a namespace."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+
+from prismicx import Sql
+from prismicx.engines import mongo, postgres
+from prismicx.engines.endpoints import locate
+from prismicx.settings import Settings
+
+ADD_USER = """
+INSERT INTO user_data.users
+    (id, tenant_id, username, email, password_hash, role, status, created_at, updated_at)
+VALUES ($1, $2, $3, $4, '-', 'user', 'active', $5, $5)
+"""
+ADD_PREFERENCE = """
+INSERT INTO user_preferences.preferences (user_id, preference_key, preference_value, created_at, updated_at)
+VALUES ($1, $2, '{"on": true}', $3, $3)
+"""
+ADD_EXTENSION = """
+INSERT INTO user_extensions.extensions (id, user_id, tenant_id, extension_type, name, created_at, updated_at)
+VALUES ($1, $2, $3, 'widget', $4, $5, $5)
+"""
+ADD_FACTOR = """
+INSERT INTO user_extensions.practicality_factors
+    (id, extension_id, factor_name, factor_value, factor_weight, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $6)
+"""
+
+
+def naive_now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def aware_now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def add_user(sql: Sql, tenant_id: str, name: str = "ada") -> uuid.UUID:
+    """A user of the tenant; its e-mail address is unique."""
+    key = uuid.uuid4()
+    await sql.execute(ADD_USER, key, tenant_id, name, f"{name}-{key}@example.test", naive_now())
+    return key
+
+
+async def add_extension(sql: Sql, tenant_id: str, user: uuid.UUID, name: str = "clock") -> uuid.UUID:
+    key = uuid.uuid4()
+    await sql.execute(ADD_EXTENSION, key, user, tenant_id, name, naive_now())
+    return key
+
+
+def insight(user_id: str, **more: Any) -> dict[str, Any]:
+    moment = aware_now()
+    return {"user_id": user_id, "created_at": moment, "updated_at": moment, **more}
+
+
+def category(name: str, **more: Any) -> dict[str, Any]:
+    return {"category_id": str(uuid.uuid4()), "name": name, "created_at": aware_now(), **more}
+
+
+def task(kind: str = "mail", **more: Any) -> dict[str, Any]:
+    fixed = {"service_id": "mailer", "type": kind, "status": "pending", "priority": 1, "payload": {}}
+    return {"task_id": str(uuid.uuid4()), **fixed, "created_at": aware_now(), **more}
+
+
+async def drop_namespace(settings: Settings) -> None:
+    """Remove every database, role and user whose name begins with the namespace."""
+    prefix = f"{settings.namespace}\\_\\_%"
+    endpoints = locate(settings)
+    async with postgres.connect(endpoints.postgres.url, settings.connect_timeout) as admin:
+        for row in await admin.fetch("SELECT datname FROM pg_database WHERE datname LIKE $1", prefix):
+            await admin.execute(f'DROP DATABASE "{row["datname"]}" WITH (FORCE)')
+        roles = await admin.fetch("SELECT rolname FROM pg_roles WHERE rolname LIKE $1", prefix)
+        if roles:  # in one command, since they are members of one another
+            await admin.execute("DROP ROLE " + ", ".join(f'"{row["rolname"]}"' for row in roles))
+    async with mongo.connect(endpoints.mongo.url, settings.connect_timeout) as client:
+        begin = f"{settings.namespace}__"
+        for name in await client.list_database_names():
+            if name.startswith(begin):
+                await client[name].command("dropAllUsersFromDatabase")
+                await client.drop_database(name)
+        admin_database = client["admin"]
+        for user in (await admin_database.command("usersInfo"))["users"]:
+            if user["user"].startswith(begin):
+                await admin_database.command("dropUser", user["user"])
+        for role in (await admin_database.command("rolesInfo"))["roles"]:
+            if role["role"].startswith(begin):
+                await admin_database.command("dropRole", role["role"])
+
+
+def administrator(settings: Settings, database: str) -> Any:
+    """A connection of the administrator to a database of the reference."""
+    endpoint = locate(settings).postgres
+    return asyncpg.connect(endpoint.postgres(f"{settings.namespace}__{database}"))

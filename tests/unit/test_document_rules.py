@@ -1,0 +1,179 @@
+"""Whatever a caller builds, what is sent stays inside the tenant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prismicx.engines.document_rules import (
+    PLAIN_STAGES,
+    SCRIPTS,
+    scoped_document,
+    scoped_filter,
+    scoped_pipeline,
+    scoped_update,
+    watched_pipeline,
+)
+from prismicx.errors import BoundaryViolation, InvalidInput, PrismicXError
+
+ME, OTHER = "acme", "globex"
+KNOWN = frozenset({"categories"})
+
+scalars = st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.text(max_size=5), st.sampled_from([ME, OTHER]))
+keys = st.sampled_from(
+    ["tenant_id", "tenant_id.x", "name", "a.b", "$or", "$and", "$nor", "$ne", "$in", "$expr", "$set", "$unset", "$inc",
+     "$rename", "$push", "$where", "$function", "$accumulator", "from", "coll", "pipeline", "as", "let"]
+)  # fmt: skip
+values = st.recursive(
+    scalars, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=3)), max_leaves=8
+)
+mappings = st.dictionaries(keys, values, max_size=4)
+stage_names = st.sampled_from(
+    [*sorted(PLAIN_STAGES), "$facet", "$lookup", "$graphLookup", "$unionWith", "$out", "$merge", "$documents",
+     "$collStats", "$geoNear", "$search", "$changeStream", "$unheardOf"]
+)  # fmt: skip
+
+
+def stages(depth: int = 2) -> st.SearchStrategy[dict[str, Any]]:
+    inner = st.lists(stages(depth - 1), max_size=2) if depth else st.just([])
+    body = st.one_of(
+        values,
+        st.just("categories"),
+        st.fixed_dictionaries({"from": st.sampled_from(["categories", "tasks"]), "as": st.just("x")},
+                              optional={"pipeline": inner, "localField": st.just("a"), "foreignField": st.just("b")}),
+        st.fixed_dictionaries({"coll": st.sampled_from(["categories", "tasks"])}, optional={"pipeline": inner}),
+        st.fixed_dictionaries({"from": st.just("categories"), "as": st.just("x"), "startWith": st.just("$a")},
+                              optional={"restrictSearchWithMatch": mappings}),
+        st.dictionaries(st.sampled_from(["f", "g"]), inner, max_size=2),
+    )  # fmt: skip
+    return st.builds(lambda name, content: {name: content}, stage_names, body)
+
+
+def narrowed(sent: dict[str, Any]) -> bool:
+    """Whether a filter demands our tenant, beside whatever else it says."""
+    return sent.get("tenant_id") == ME or ("$and" in sent and sent["$and"][0] == {"tenant_id": ME})
+
+
+def reads_only_ours(pipeline: list[dict[str, Any]], *, begins: bool) -> bool:
+    """Whether a pipeline, and every one inside it that reads a collection, begins with our tenant."""
+    if begins and not (pipeline and narrowed(pipeline[0].get("$match", {}))):
+        return False
+    for stage in pipeline:
+        ((name, body),) = stage.items()
+        if name == "$facet" and not all(reads_only_ours(part, begins=False) for part in body.values()):
+            return False
+        if name in ("$lookup", "$unionWith"):
+            if body.get("from", body.get("coll")) not in KNOWN or not reads_only_ours(body["pipeline"], begins=True):
+                return False
+        elif name == "$graphLookup":
+            if body["from"] not in KNOWN or not narrowed(body["restrictSearchWithMatch"]):
+                return False
+        elif name not in PLAIN_STAGES | {"$facet"}:
+            return False
+    return True
+
+
+def has_script(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(key in SCRIPTS or has_script(inner) for key, inner in value.items())
+    return isinstance(value, list) and any(map(has_script, value))
+
+
+@given(mappings)
+def test_a_filter_always_demands_the_tenant(given_filter: dict[str, Any]) -> None:
+    if has_script(given_filter):
+        with pytest.raises(BoundaryViolation):
+            scoped_filter(ME, given_filter)
+        return
+    sent = scoped_filter(ME, given_filter)
+    assert narrowed(sent)
+    if "tenant_id" in given_filter:
+        assert sent == {"$and": [{"tenant_id": ME}, given_filter]}
+    else:
+        assert {key: value for key, value in sent.items() if key != "tenant_id"} == given_filter
+
+
+@given(st.lists(stages(), max_size=3))
+def test_a_pipeline_reads_our_tenant_at_every_depth_or_is_refused(pipeline: list[dict[str, Any]]) -> None:
+    try:
+        sent = scoped_pipeline(ME, pipeline, KNOWN)
+    except PrismicXError:
+        return
+    assert reads_only_ours(sent, begins=True)
+    assert not has_script(sent)
+
+
+@given(st.lists(st.builds(lambda name, body: {name: body}, st.sampled_from(sorted(PLAIN_STAGES)), scalars), max_size=3))
+def test_a_plain_pipeline_is_passed_on_as_it_is(pipeline: list[dict[str, Any]]) -> None:
+    sent = scoped_pipeline(ME, pipeline, KNOWN)
+    if pipeline and "$match" in pipeline[0]:
+        assert sent[0]["$match"]["$and"][1] == pipeline[0]["$match"]
+        assert sent[1:] == pipeline[1:]
+    else:
+        assert sent[1:] == pipeline
+
+
+@given(mappings, st.booleans())
+def test_an_update_never_names_the_tenant_or_is_refused(update: dict[str, Any], upsert: bool) -> None:
+    try:
+        sent = scoped_update(ME, update, upsert)
+    except PrismicXError:
+        return
+    for operator, changes in sent.items():
+        for path, value in changes.items():
+            if operator == "$setOnInsert" and path == "tenant_id":
+                assert upsert
+                assert value == ME
+                continue
+            assert path.split(".")[0] != "tenant_id"
+            if operator == "$rename":
+                assert str(value).split(".")[0] != "tenant_id"
+    if upsert:
+        assert sent["$setOnInsert"]["tenant_id"] == ME
+
+
+@given(st.lists(stages(1), max_size=3))
+def test_a_pipeline_update_ends_as_ours_or_is_refused(pipeline: list[dict[str, Any]]) -> None:
+    try:
+        sent = scoped_update(ME, pipeline)
+    except PrismicXError:
+        return
+    assert sent[-1] == {"$set": {"tenant_id": {"$literal": ME}}}
+    assert {next(iter(stage)) for stage in sent} <= PLAIN_STAGES
+
+
+@given(mappings)
+def test_a_document_is_ours_or_refused(document: dict[str, Any]) -> None:
+    if document.get("tenant_id", ME) != ME:
+        with pytest.raises(BoundaryViolation):
+            scoped_document(ME, document)
+        return
+    assert scoped_document(ME, document) == {**document, "tenant_id": ME}
+
+
+@given(st.lists(stages(1), max_size=3))
+def test_a_change_stream_shows_ours_or_is_refused(pipeline: list[dict[str, Any]]) -> None:
+    try:
+        sent = watched_pipeline(ME, pipeline)
+    except PrismicXError:
+        return
+    assert sent[0] == {"$match": {"fullDocument.tenant_id": ME}}
+    assert not {next(iter(stage)) for stage in sent} & {"$lookup", "$unionWith", "$graphLookup", "$facet"}
+
+
+def test_the_callers_values_are_left_as_they_were() -> None:
+    given_filter = {"name": "x"}
+    given_update = {"$set": {"a": 1}}
+    scoped_filter(ME, given_filter)
+    scoped_update(ME, given_update, upsert=True)
+    assert given_filter == {"name": "x"}
+    assert given_update == {"$set": {"a": 1}}
+
+
+@pytest.mark.parametrize("bad", ["x", 7, b"x", [1], [[]], [{}], [{"$set": {}, "$unset": "a"}], {"name": 1}, {}])
+def test_an_update_of_the_wrong_form_is_named(bad: Any) -> None:
+    with pytest.raises((InvalidInput, BoundaryViolation)):
+        scoped_update(ME, bad)
