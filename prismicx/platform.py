@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from prismicx.credentials import Credentials
 from prismicx.engines.endpoints import Endpoints, locate
 from prismicx.engines.mongo import Mongo
-from prismicx.engines.postgres import Postgres
+from prismicx.engines.postgres import Pool, Postgres
 from prismicx.engines.scoped_documents import ScopedCollection
-from prismicx.engines.scoped_sql import Sql, in_shared_tables, in_tenant_schema, transaction
+from prismicx.engines.scoped_sql import Transaction, in_shared_tables, in_tenant_schema
 from prismicx.errors import InvalidInput, NotFound, quoted
 from prismicx.names import Names, check_system_type
 from prismicx.reference.definitions import CATEGORIES, TASKS
@@ -60,9 +61,8 @@ class Platform:
             Provisioning(self._registry, self._postgres, self._mongo, endpoints.mongo, names, settings.shared_capacity),
         )
 
-    @asynccontextmanager
-    async def tenant(self, tenant_id: str) -> AsyncIterator[TenantScope]:
-        """The scope of a tenant: the only way to its data.
+    def tenant(self, tenant_id: str) -> ScopeOpening:
+        """The scope of a tenant: ``async with px.tenant("acme") as tenant``, the only way to its data.
 
         The registry is asked once, when the scope is opened, through a cache no older than ``registry_cache``
         seconds.
@@ -73,12 +73,7 @@ class Platform:
             Denied: ``tenant.suspended`` or ``tenant.inactive``.
             Conflict: ``tenant.provisioning``.
         """
-        entry = await self._registry.routable(tenant_id)
-        scope = TenantScope(entry, self._postgres, self._mongo, self._names, self._is_installed)
-        try:
-            yield scope
-        finally:
-            await scope._close()
+        return ScopeOpening(self, tenant_id)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -96,6 +91,23 @@ class Platform:
                 self._installed[key] = asked + self._cache_seconds
                 return True
         return False
+
+
+class ScopeOpening:
+    """Opens the scope of a tenant when its ``async with`` block begins, and closes it when the block ends."""
+
+    __slots__ = ("_platform", "_scope", "_tenant_id")
+
+    def __init__(self, platform: Platform, tenant_id: str) -> None:
+        self._platform = platform
+        self._tenant_id = tenant_id
+
+    async def __aenter__(self) -> TenantScope:
+        self._scope = TenantScope(self._platform, await self._platform._registry.routable(self._tenant_id))
+        return self._scope
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._scope._close()
 
 
 class Tenants:
@@ -160,35 +172,34 @@ class TenantScope:
 
     Attributes:
         tenant: what the registry knew of it when the scope was opened.
-        systems: the management systems it has installed.
+        tenant_id: its id.
     """
 
-    def __init__(self, entry: Entry, postgres: Postgres, mongo: Mongo, names: Names, is_installed: Any) -> None:
+    __slots__ = ("_connection_string", "_holds_client", "_insights", "_platform", "tenant", "tenant_id")
+
+    def __init__(self, platform: Platform, entry: Entry) -> None:
+        self._platform = platform
         self.tenant = entry.tenant
-        self.systems = Installations(entry.tenant.tenant_id, postgres, names)
+        self.tenant_id = entry.tenant.tenant_id
         self._connection_string = entry.connection_string
-        self._postgres = postgres
-        self._mongo = mongo
-        self._names = names
-        self._is_installed = is_installed
         self._holds_client = False
         self._insights: ScopedCollection | None = None
 
     @property
-    def tenant_id(self) -> str:
-        """The tenant's id."""
-        return self.tenant.tenant_id
+    def systems(self) -> Installations:
+        """The management systems it has installed."""
+        return Installations(self.tenant_id, self._platform._postgres, self._platform._names)
 
-    @asynccontextmanager
-    async def sql(self, database: SqlDatabase, *, service: str | None = None) -> AsyncIterator[Sql]:
-        """A transaction on the shared tables of a database, under row-level security.
+    def sql(self, database: SqlDatabase, *, service: str | None = None) -> Transaction:
+        """A transaction on the shared tables of a database, under row-level security:
+        ``async with tenant.sql("system_users") as sql``.
 
         Args:
             service: whose rights it has: ``users`` (the default) or ``extensions`` in ``system_users``.
 
         Raises:
             InvalidInput: ``scope.database_unknown`` or ``scope.service_unknown``.
-            BoundaryViolation, Conflict, Unavailable: see `prismicx.engines.scoped_sql.transaction`.
+            BoundaryViolation, Conflict, Unavailable: see `prismicx.engines.scoped_sql.Transaction`.
         """
         services = _SQL_SERVICES.get(database)
         if services is None:
@@ -203,9 +214,8 @@ class TenantScope:
                 f"{quoted(service)} is no service of {database}",
                 f"services are {', '.join(services)}",
             )
-        pool = await self._postgres.pool(service or services[0], database)
-        async with transaction(pool, in_shared_tables(self.tenant_id)) as sql:
-            yield sql
+        pool = partial(self._platform._postgres.pool, service or services[0], database)
+        return Transaction(pool, in_shared_tables(self.tenant_id))
 
     def system(self, system_type: str) -> SystemScope:
         """The tenant's installation of a type of management system, such as ``crm``.
@@ -230,16 +240,16 @@ class TenantScope:
                 "scope.collection_unknown", f"there is no collection {quoted(name)}", f"collections are {known}"
             )
         database, service = _SHARED_COLLECTIONS[name]
-        client = await self._mongo.service(service)
-        return ScopedCollection(client[self._names.server_wide(database)][name], self.tenant_id, [name])
+        client = await self._platform._mongo.service(service)
+        return ScopedCollection(client[self._platform._names.server_wide(database)][name], self.tenant_id, [name])
 
     async def _insights_collection(self) -> ScopedCollection:
         if self._insights is None:
             if self.tenant.placement == "dedicated":
-                client = self._mongo.hold(self._connection_string)
+                client = self._platform._mongo.hold(self._connection_string)
                 self._holds_client = True
             else:
-                client = await self._mongo.service("insights")
+                client = await self._platform._mongo.service("insights")
             collection = client[self.tenant.database]["user_insights"]
             self._insights = ScopedCollection(collection, self.tenant_id, ["user_insights"])
         return self._insights
@@ -247,7 +257,7 @@ class TenantScope:
     async def _close(self) -> None:
         if self._holds_client:
             self._holds_client = False
-            await self._mongo.release(self._connection_string)
+            await self._platform._mongo.release(self._connection_string)
 
 
 class SystemScope:
@@ -260,27 +270,30 @@ class SystemScope:
     @property
     def schema(self) -> str:
         """The schema that holds its tables."""
-        return self._scope._names.schema(self._scope.tenant_id, self._type)
+        return self._scope._platform._names.schema(self._scope.tenant_id, self._type)
 
-    @asynccontextmanager
-    async def sql(self) -> AsyncIterator[Sql]:
-        """A transaction in the schema, as the tenant's own role, which reaches that tenant's schemas only.
+    def sql(self) -> Transaction:
+        """A transaction in the schema, as the tenant's own role, which reaches that tenant's schemas only:
+        ``async with tenant.system("crm").sql() as sql``.
 
         Raises:
             NotFound: ``system.not_installed``.
-            BoundaryViolation, Conflict, Unavailable: see `prismicx.engines.scoped_sql.transaction`.
+            BoundaryViolation, Conflict, Unavailable: see `prismicx.engines.scoped_sql.Transaction`.
         """
         scope = self._scope
-        if not await scope._is_installed(scope.tenant_id, self._type):
+        role = scope._platform._names.tenant_role(scope.tenant_id)
+        opening = in_tenant_schema(scope.tenant_id, role, self.schema)
+        return Transaction(self._checked_pool, opening, own_functions=True)
+
+    async def _checked_pool(self) -> Pool:
+        scope = self._scope
+        if not await scope._platform._is_installed(scope.tenant_id, self._type):
             raise NotFound(
                 "system.not_installed",
                 f"{scope.tenant_id} has no system of the type {self._type}",
                 f"prismicx system install SYSTEM --tenant {scope.tenant_id}",
             )
-        pool = await scope._postgres.pool("systems", DATABASE)
-        opening = in_tenant_schema(scope.tenant_id, scope._names.tenant_role(scope.tenant_id), self.schema)
-        async with transaction(pool, opening) as sql:
-            yield sql
+        return await scope._platform._postgres.pool("systems", DATABASE)
 
 
 def connect(*, config: Path | None = None, **flags: Any) -> AbstractAsyncContextManager[Platform]:

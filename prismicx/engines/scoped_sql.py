@@ -6,14 +6,16 @@ pooled connection, also behind a pooler that hands out server connections by tra
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
 
 from prismicx.engines.postgres import Pool, PooledConnection
-from prismicx.errors import BoundaryViolation, Conflict, PrismicXError, Unavailable
+from prismicx.errors import BoundaryViolation, Conflict, Unavailable
 
 Record = asyncpg.Record
 
@@ -32,9 +34,13 @@ def in_tenant_schema(tenant_id: str, role: str, schema: str) -> str:
     )
 
 
-@asynccontextmanager
-async def transaction(pool: Pool, opening: str) -> AsyncIterator[Sql]:
-    """A transaction that is committed when the block ends and rolled back when it raises.
+class Transaction:
+    """A transaction, committed when its ``async with`` block ends and rolled back when the block raises.
+
+    Args:
+        pool: finds the pool, when the block begins.
+        opening: see `in_shared_tables` and `in_tenant_schema`.
+        own_functions: whether statements may call functions that somebody else than the platform wrote.
 
     Raises:
         BoundaryViolation: ``boundary.refused`` when PostgreSQL refuses what the tenant may not do.
@@ -42,63 +48,105 @@ async def transaction(pool: Pool, opening: str) -> AsyncIterator[Sql]:
             of the transaction was kept.
         Unavailable: ``postgres.lost``.
     """
-    async with pool.acquire() as connection:
-        await _sent(connection.execute(opening))
-        sql = Sql(connection)
+
+    # A class and not a generator with @asynccontextmanager: the generator costs a tenth of a point read.
+    __slots__ = ("_connection", "_find_pool", "_opening", "_own_functions", "_pool", "_sql")
+
+    def __init__(self, pool: Callable[[], Awaitable[Pool]], opening: str, *, own_functions: bool = False) -> None:
+        self._find_pool = pool
+        self._opening = opening
+        self._own_functions = own_functions
+
+    async def __aenter__(self) -> Sql:
+        self._pool = await self._find_pool()
+        self._connection = await self._pool.acquire()
         try:
-            yield sql
+            await self._connection.execute(self._opening)
+        except BaseException as error:
+            await self._pool.release(self._connection)
+            if isinstance(error, Exception):
+                raise translated(error) from error
+            raise
+        self._sql = Sql(self._connection, self._own_functions)
+        return self._sql
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        connection, sql = self._connection, self._sql
+        sql._connection = None
+        try:
+            # After an error nothing is sent: the pool rolls back and resets when the connection returns.
+            if kind is None:
+                if sql._aborted:
+                    raise Conflict(
+                        "sql.aborted",
+                        "a statement of this transaction failed, so nothing of it was kept",
+                        "let the error out of the block, or put the statement in `async with sql.savepoint()`",
+                    )
+                reset = connection.get_reset_query() if sql._thorough_reset else "RESET ALL"
+                try:
+                    await connection.execute("COMMIT; " + reset)
+                except Exception as error:
+                    raise translated(error) from error
+                connection.note_reset()  # type: ignore[attr-defined]  # a method of ScopedConnection
         finally:
-            sql._connection = None
-        # A block that raised does not come here: the pool rolls back and resets when the connection returns.
-        if sql._aborted:
-            raise Conflict(
-                "sql.aborted",
-                "a statement of this transaction failed, so nothing of it was kept",
-                "let the error out of the block, or put the statement in `async with sql.savepoint()`",
-            )
-        await _sent(connection.execute("COMMIT; " + connection.get_reset_query()))
-        connection.note_reset()  # type: ignore[attr-defined]  # a method of ScopedConnection
+            await self._pool.release(connection)
 
 
 class Sql:
     """The statements of one transaction. Each call takes one statement with ``$1`` parameters."""
 
-    __slots__ = ("_aborted", "_connection", "_savepoints")
+    __slots__ = ("_aborted", "_connection", "_savepoints", "_thorough_reset")
 
-    def __init__(self, connection: PooledConnection) -> None:
+    def __init__(self, connection: PooledConnection, thorough_reset: bool) -> None:
         self._connection: PooledConnection | None = connection
+        self._thorough_reset = thorough_reset
         self._aborted = False
         self._savepoints = 0
 
     async def fetch(self, statement: str, *values: Any) -> list[Record]:
         """All rows."""
-        return await self._run(self._open().fetch(statement, *values))  # type: ignore[no-any-return]
+        try:
+            return await self._open(statement).fetch(statement, *values)
+        except Exception as error:
+            raise self._failed(error) from error
 
     async def fetchrow(self, statement: str, *values: Any) -> Record | None:
         """The first row, or None."""
-        return await self._run(self._open().fetchrow(statement, *values))  # type: ignore[no-any-return]
+        try:
+            return await self._open(statement).fetchrow(statement, *values)
+        except Exception as error:
+            raise self._failed(error) from error
 
     async def fetchval(self, statement: str, *values: Any) -> Any:
         """The first value of the first row, or None."""
-        return await self._run(self._open().fetchval(statement, *values))
+        try:
+            return await self._open(statement).fetchval(statement, *values)
+        except Exception as error:
+            raise self._failed(error) from error
 
     async def execute(self, statement: str, *values: Any) -> int:
         """The number of rows the statement touched; 0 for those that touch none."""
-        connection = self._open()
-        if values:
-            status = await self._run(connection.execute(statement, *values))
-        else:
-            # Without values the driver would take several statements in one string. One call is one statement,
-            # so that a value pasted into it cannot bring a second one.
-            prepared = await self._run(connection.prepare(statement))
-            await self._run(prepared.fetch())
-            status = prepared.get_statusmsg()
-        last = status.rpartition(" ")[2]
+        connection = self._open(statement)
+        try:
+            if values:
+                status: str | None = await connection.execute(statement, *values)
+            else:
+                # Without values the driver would take several statements in one string. One call is one statement,
+                # so that a value pasted into it cannot bring a second one.
+                prepared = await connection.prepare(statement)
+                await prepared.fetch()
+                status = prepared.get_statusmsg()
+        except Exception as error:
+            raise self._failed(error) from error
+        last = (status or "").rpartition(" ")[2]
         return int(last) if last.isdigit() else 0
 
     async def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """The same statement for many rows of values."""
-        await self._run(self._open().executemany(statement, rows))
+        try:
+            await self._open(statement).executemany(statement, rows)
+        except Exception as error:
+            raise self._failed(error) from error
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -106,36 +154,50 @@ class Sql:
         self._savepoints += 1
         name = f"prismicx_{self._savepoints}"
         connection = self._open()
-        await self._run(connection.execute(f"SAVEPOINT {name}"))
+        await connection.execute(f"SAVEPOINT {name}")
         try:
             yield
         except Exception:
-            await _sent(connection.execute(f"ROLLBACK TO SAVEPOINT {name}"))
+            await connection.execute(f"ROLLBACK TO SAVEPOINT {name}")
             self._aborted = False
             raise
-        await self._run(connection.execute(f"RELEASE SAVEPOINT {name}"))
+        await connection.execute(f"RELEASE SAVEPOINT {name}")
 
-    def _open(self) -> PooledConnection:
+    def _open(self, statement: str = "") -> PooledConnection:
         if self._connection is None:
             raise Conflict("sql.ended", "this transaction has ended", "use it inside its `async with` block only")
+        if statement and not self._thorough_reset:
+            self._thorough_reset = not leaves_settings_only(statement)
         return self._connection
 
-    async def _run(self, sending: Any) -> Any:
-        try:
-            return await _sent(sending)
-        except (asyncpg.PostgresError, PrismicXError):
-            self._aborted = True
-            raise
+    def _failed(self, error: Exception) -> Exception:
+        self._aborted = True
+        return translated(error)
 
 
-async def _sent(sending: Any) -> Any:
-    try:
-        return await sending
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise BoundaryViolation(
+_ORDINARY = re.compile(r"\s*(?:select|insert|update|delete|with|values)\b", re.IGNORECASE)
+_LEAVES_MORE = re.compile(r"advisory|_to_xml|ts_stat|ts_rewrite|u&\s*\"", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1024)
+def leaves_settings_only(statement: str) -> bool:
+    """Whether all that a statement may leave in its session, once committed, are settings, which ``RESET ALL`` undoes.
+
+    What else can stay is a listening, a held cursor (commands of their own) and an advisory lock (a function whose
+    name says so, or one that runs a text it is given). To look at the text spares a tenth of a point read. It is
+    enough where no role may create a function: in the shared tables, not in a tenant's schema.
+    """
+    return _ORDINARY.match(statement) is not None and _LEAVES_MORE.search(statement) is None
+
+
+def translated(error: Exception) -> Exception:
+    """Our own error where it is about the boundary or the connection, else the driver's as it is."""
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return BoundaryViolation(
             "boundary.refused",
             f"PostgreSQL refused it to this tenant: {error}",
             "reach a tenant's data through that tenant's own scope",
-        ) from error
-    except (OSError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError) as error:
-        raise Unavailable("postgres.lost", f"the connection to PostgreSQL was lost: {error}", "try again") from error
+        )
+    if isinstance(error, (OSError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError)):
+        return Unavailable("postgres.lost", f"the connection to PostgreSQL was lost: {error}", "try again")
+    return error

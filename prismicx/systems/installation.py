@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from prismicx.engines.postgres import Pool, PooledConnection, Postgres
-from prismicx.engines.scoped_sql import in_shared_tables, transaction
+from prismicx.engines.scoped_sql import Transaction, in_shared_tables
 from prismicx.errors import Conflict, NotFound, quoted
 from prismicx.names import Names
 from prismicx.systems.catalogue import DATABASE, queries, unknown_system, utc_now, version_id
@@ -53,7 +53,7 @@ class Installations:
 
     async def list(self) -> list[Installation]:
         """What the tenant has, by system, failed installations included."""
-        async with transaction(await self._pool(), in_shared_tables(self._tenant_id)) as sql:
+        async with Transaction(self._pool, in_shared_tables(self._tenant_id)) as sql:
             rows = await sql.fetch(queries.installations)
         return [
             Installation(
@@ -96,7 +96,7 @@ class Installations:
                 await self._change_within(connection, system_id, version, installing)
         except asyncpg.PostgresError as error:
             failure = _failure(error)
-            await self._record_failure(pool, system_id, version, installing, failure)
+            await self._record_failure(system_id, version, installing, failure)
             raise Conflict(
                 "system.migration_failed",
                 f"{system_id} for {self._tenant_id}: {failure}",
@@ -167,10 +167,8 @@ class Installations:
             "SET LOCAL ROLE NONE; RESET search_path"
         )
 
-    async def _record_failure(
-        self, pool: Pool, system_id: str, version: str | None, installing: bool, failure: str
-    ) -> None:
-        async with transaction(pool, in_shared_tables(self._tenant_id)) as sql:
+    async def _record_failure(self, system_id: str, version: str | None, installing: bool, failure: str) -> None:
+        async with Transaction(self._pool, in_shared_tables(self._tenant_id)) as sql:
             if not installing:
                 await sql.execute(queries.note_failure, system_id, failure, utc_now())
                 return

@@ -174,7 +174,6 @@ def test_diagrams_and_the_reference_are_drawn_from_the_live_databases(prismicx: 
         (("tenant", "show", '{"$ne": ""}'), 2, "tenant.id_invalid"),
         (("tenant", "create", "blank", "--name", ""), 2, "tenant.invalid"),
         (("tenant", "list", "--limit", "0"), 2, "tenant.limit_invalid"),
-        (("system", "install", "nothing", "--tenant", "tenant-001"), 3, "system.unknown"),
         (("system", "install", "crm", "--tenant", "nobody"), 3, "tenant.unknown"),
         (("system", "publish", "nowhere"), 2, "package.unreadable"),
         (("system", "show", "nothing"), 3, "system.unknown"),
@@ -192,6 +191,11 @@ def test_wrong_words_end_with_their_code_and_a_remedy(
     text = prismicx(*words, check=exit_code).stderr
     assert code in text
     assert "Traceback" not in text
+
+
+def test_an_unknown_system_is_named(prismicx: Prismicx) -> None:
+    prismicx("tenant", "create", "hopeful", "--name", "Hopeful")
+    assert prismicx.error("system", "install", "nothing", "--tenant", "hopeful", code=3)["code"] == "system.unknown"
 
 
 @pytest.mark.parametrize(
@@ -245,9 +249,7 @@ def test_doctor_names_all_that_is_wrong_at_once(prismicx: Prismicx, tmp_path: Pa
     elsewhere = Prismicx(tmp_path / "fresh")
     url = "postgresql://someone:geheim@127.0.0.1:1/postgres"
     mongo = "mongodb://someone:geheim@127.0.0.1:1/"
-    done = elsewhere(
-        "doctor", "--json", "--postgres-url", url, "--mongo-url", mongo, check=1
-    )
+    done = elsewhere("doctor", "--json", "--postgres-url", url, "--mongo-url", mongo, check=1)
     found = json.loads(done.stdout)
     assert {problem["code"] for problem in found["problems"]} >= {"postgres.unreachable", "mongo.unreachable"}
     assert "geheim" not in done.stdout + done.stderr
@@ -292,7 +294,9 @@ def test_named_servers_are_used_as_they_are(prismicx: Prismicx, tmp_path: Path) 
     other = Prismicx(tmp_path / "other")
     other("up", "--detach", "--namespace", "other", *urls)
     try:
-        made = json.loads(other("tenant", "create", "acme", "--name", "A", "--json", "--namespace", "other", *urls).stdout)
+        made = json.loads(
+            other("tenant", "create", "acme", "--name", "A", "--json", "--namespace", "other", *urls).stdout
+        )
         assert made["insights_database"] == "other__tenant_acme_db"
         assert json.loads(other("db", "verify", "--json", "--namespace", "other", *urls).stdout)["ok"] is True
         assert not (other.data / "postgres").exists()

@@ -57,9 +57,10 @@ async def test_each_tenant_counts_only_its_own_rows(px: Platform, pair: tuple[st
                         if table in ("user_extensions.extension_metrics",):
                             continue
                         assert await sql.fetchval(f"SELECT count(*) FROM {table}") > 0
-                    assert await sql.fetchval(
-                        "SELECT count(*) FROM user_data.users WHERE tenant_id = $1", other.tenant_id
-                    ) == 0
+                    assert (
+                        await sql.fetchval("SELECT count(*) FROM user_data.users WHERE tenant_id = $1", other.tenant_id)
+                        == 0
+                    )
 
 
 @pytest.mark.parametrize("service", ["users", "extensions"])
@@ -246,6 +247,59 @@ async def test_a_session_variable_of_one_is_gone_for_the_next(px: Platform, pair
     for _ in range(12):
         async with pool.acquire() as connection:
             assert await connection.fetchval("SELECT current_setting('app.current_tenant_id', true)") in (None, "")
+
+
+LINGERING = [
+    "SELECT pg_advisory_lock(4711)",
+    "SELECT PG_ADVISORY_LOCK_SHARED(4711)",
+    "WITH a AS (SELECT 1) SELECT pg_try_advisory_lock(4711)",
+    "SELECT word FROM ts_stat('SELECT NULL::tsvector FROM (SELECT pg_adv' || 'isory_lock(4711)) x')",
+    'SELECT u&"pg_\\0061dvisory_lock"(4711)',
+    "/* select */ LISTEN somebody",
+    "DO $$ BEGIN EXECUTE 'LIS' || 'TEN somebody'; END $$",
+    "DECLARE held CURSOR WITH HOLD FOR SELECT * FROM user_data.users",
+    "SET search_path = pg_temp",
+]
+
+
+@pytest.mark.parametrize("statement", LINGERING)
+async def test_what_a_session_could_keep_is_gone_for_the_next(
+    px: Platform, pair: tuple[str, str], statement: str
+) -> None:
+    async with px.tenant(pair[0]) as ann, ann.sql("system_users") as sql:
+        process = await sql.fetchval("SELECT pg_backend_pid()")
+        await sql.fetch(statement)
+    pool = await px._postgres.pool("users", "system_users")
+    held = [await pool.acquire() for _ in range(pool.get_size())]
+    try:
+        (same,) = [connection for connection in held if connection.get_server_pid() == process]
+        assert (
+            await same.fetchval("SELECT count(*) FROM pg_locks WHERE pid = $1 AND locktype = 'advisory'", process) == 0
+        )
+        assert await same.fetch("SELECT * FROM pg_listening_channels()") == []
+        assert await same.fetch("SELECT name FROM pg_cursors WHERE name = 'held'") == []
+        assert "pg_temp" not in await same.fetchval("SHOW search_path")
+    finally:
+        for connection in held:
+            await pool.release(connection)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TEMP TABLE mine AS SELECT * FROM user_data.users",
+        "SELECT * INTO TEMP mine FROM user_data.users",
+        "CREATE FUNCTION pg_temp.f() RETURNS void LANGUAGE sql AS ''",
+        "CREATE FUNCTION public.f() RETURNS void LANGUAGE sql AS ''",
+        "CREATE TABLE public.mine (a int)",
+    ],
+)
+async def test_a_service_can_leave_no_thing_of_its_own(px: Platform, pair: tuple[str, str], statement: str) -> None:
+    async with px.tenant(pair[0]) as ann:
+        for service in ("users", "extensions"):
+            with pytest.raises(BoundaryViolation):
+                async with ann.sql("system_users", service=service) as sql:
+                    await sql.execute(statement)
 
 
 async def test_a_cancelled_query_leaves_nothing_behind(px: Platform, pair: tuple[str, str]) -> None:

@@ -60,7 +60,8 @@ async def snapshot(settings: Settings, schema: str) -> list[tuple[Any, ...]]:
                 || coalesce(col_description(c.oid, a.attnum), '')
             FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
             LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-            WHERE c.relnamespace = $1::text::regnamespace AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v')
+            WHERE c.relnamespace = $1::text::regnamespace AND c.relkind IN ('r', 'v')
+                AND a.attnum > 0 AND NOT a.attisdropped
             UNION ALL
             SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
             FROM pg_constraint WHERE connamespace = $1::text::regnamespace AND contype IN ('p', 'u', 'f', 'c')

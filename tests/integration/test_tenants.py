@@ -130,9 +130,7 @@ async def test_a_creation_that_fails_at_any_step_is_finished_by_the_same_call(
 
 async def test_the_same_creation_at_once_makes_one_tenant(px: Platform, settings: Settings, new_id: Id) -> None:
     tenant = new_id()
-    done = await asyncio.gather(
-        *(px.tenants.create(tenant, name="Twice") for _ in range(4)), return_exceptions=True
-    )
+    done = await asyncio.gather(*(px.tenants.create(tenant, name="Twice") for _ in range(4)), return_exceptions=True)
     for result in done:
         assert not isinstance(result, BaseException) or getattr(result, "code", "") == "tenant.exists", result
     async with px.tenant(tenant) as scope:

@@ -28,7 +28,9 @@ keys = st.sampled_from(
      "$rename", "$push", "$where", "$function", "$accumulator", "from", "coll", "pipeline", "as", "let"]
 )  # fmt: skip
 values = st.recursive(
-    scalars, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=3)), max_leaves=8
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=3)),
+    max_leaves=8,
 )
 mappings = st.dictionaries(keys, values, max_size=4)
 stage_names = st.sampled_from(
@@ -67,9 +69,6 @@ def reads_only_ours(pipeline: list[dict[str, Any]], *, begins: bool) -> bool:
             return False
         if name in ("$lookup", "$unionWith"):
             if body.get("from", body.get("coll")) not in KNOWN or not reads_only_ours(body["pipeline"], begins=True):
-                return False
-        elif name == "$graphLookup":
-            if body["from"] not in KNOWN or not narrowed(body["restrictSearchWithMatch"]):
                 return False
         elif name not in PLAIN_STAGES | {"$facet"}:
             return False

@@ -29,7 +29,9 @@ def test_tables_and_collections_are_defined_in_the_reference_only(module: Path) 
 
 
 def test_every_module_says_what_it_is() -> None:
-    silent = [path for path in MODULES if path.read_text(encoding="utf-8").strip() and '"""' not in path.read_text()[:400]]
+    silent = [
+        path for path in MODULES if path.read_text(encoding="utf-8").strip() and '"""' not in path.read_text()[:400]
+    ]
     assert silent == []
 
 
