@@ -42,7 +42,7 @@ def scoped_filter(tenant_id: str, given: Mapping[str, Any] | None) -> Document:
     refuse_scripts(given)
     if TENANT in given:
         return {"$and": [{TENANT: tenant_id}, dict(given)]}
-    return {TENANT: tenant_id, **given}
+    return {**given, TENANT: tenant_id}
 
 
 def scoped_document(tenant_id: str, given: Mapping[str, Any]) -> Document:

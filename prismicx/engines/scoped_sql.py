@@ -6,18 +6,19 @@ pooled connection, also behind a pooler that hands out server connections by tra
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 import asyncpg
 
+from prismicx.engines import statement_rules
 from prismicx.engines.postgres import Pool, PooledConnection
 from prismicx.errors import BoundaryViolation, Conflict, Unavailable
 
 Record = asyncpg.Record
+
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 def in_shared_tables(tenant_id: str) -> str:
@@ -62,10 +63,11 @@ class Transaction:
         self._connection = await self._pool.acquire()
         try:
             await self._connection.execute(self._opening)
-        except BaseException as error:
+        except DRIVER_ERRORS as error:
             await self._pool.release(self._connection)
-            if isinstance(error, Exception):
-                raise translated(error) from error
+            fail(error)
+        except BaseException:
+            await self._pool.release(self._connection)
             raise
         self._sql = Sql(self._connection, self._own_functions)
         return self._sql
@@ -82,71 +84,83 @@ class Transaction:
                         "a statement of this transaction failed, so nothing of it was kept",
                         "let the error out of the block, or put the statement in `async with sql.savepoint()`",
                     )
-                reset = connection.get_reset_query() if sql._thorough_reset else "RESET ALL"
+                # The rules let nothing through that outlives the transaction, but for what they say lingers.
+                ending = f"COMMIT; {connection.get_reset_query()}" if sql._lingers else "COMMIT"
                 try:
-                    await connection.execute("COMMIT; " + reset)
-                except Exception as error:
-                    raise translated(error) from error
+                    await connection.execute(ending)
+                except DRIVER_ERRORS as error:
+                    fail(error)
                 connection.note_reset()  # type: ignore[attr-defined]  # a method of ScopedConnection
         finally:
             await self._pool.release(connection)
 
 
 class Sql:
-    """The statements of one transaction. Each call takes one statement with ``$1`` parameters."""
+    """The statements of one transaction. Each call takes one statement with ``$1`` parameters.
 
-    __slots__ = ("_aborted", "_connection", "_savepoints", "_thorough_reset")
+    Raises, from every call:
+        InvalidInput: ``sql.invalid`` for what is not one statement.
+        BoundaryViolation: ``boundary.statement`` for one that could change what the boundary hangs on, see
+            `prismicx.engines.statement_rules`; ``boundary.refused`` when PostgreSQL refuses it.
+        Conflict: ``sql.ended`` outside the transaction's block.
+        Unavailable: ``postgres.lost``.
+    """
 
-    def __init__(self, connection: PooledConnection, thorough_reset: bool) -> None:
+    __slots__ = ("_aborted", "_connection", "_lingers", "_savepoints")
+
+    def __init__(self, connection: PooledConnection, lingers: bool) -> None:
         self._connection: PooledConnection | None = connection
-        self._thorough_reset = thorough_reset
+        self._lingers = lingers
         self._aborted = False
         self._savepoints = 0
 
     async def fetch(self, statement: str, *values: Any) -> list[Record]:
         """All rows."""
+        connection = self._checked(statement)
         try:
-            return await self._open(statement).fetch(statement, *values)
-        except Exception as error:
-            raise self._failed(error) from error
+            return await connection.fetch(statement, *values)
+        except DRIVER_ERRORS as error:
+            self._fail(error)
 
     async def fetchrow(self, statement: str, *values: Any) -> Record | None:
         """The first row, or None."""
+        connection = self._checked(statement)
         try:
-            return await self._open(statement).fetchrow(statement, *values)
-        except Exception as error:
-            raise self._failed(error) from error
+            return await connection.fetchrow(statement, *values)
+        except DRIVER_ERRORS as error:
+            self._fail(error)
 
     async def fetchval(self, statement: str, *values: Any) -> Any:
         """The first value of the first row, or None."""
+        connection = self._checked(statement)
         try:
-            return await self._open(statement).fetchval(statement, *values)
-        except Exception as error:
-            raise self._failed(error) from error
+            return await connection.fetchval(statement, *values)
+        except DRIVER_ERRORS as error:
+            self._fail(error)
 
     async def execute(self, statement: str, *values: Any) -> int:
         """The number of rows the statement touched; 0 for those that touch none."""
-        connection = self._open(statement)
+        connection = self._checked(statement)
         try:
             if values:
-                status: str | None = await connection.execute(statement, *values)
+                status = await connection.execute(statement, *values)
             else:
-                # Without values the driver would take several statements in one string. One call is one statement,
-                # so that a value pasted into it cannot bring a second one.
+                # Without values the driver would send a text that the server may take for several statements.
                 prepared = await connection.prepare(statement)
                 await prepared.fetch()
-                status = prepared.get_statusmsg()
-        except Exception as error:
-            raise self._failed(error) from error
-        last = (status or "").rpartition(" ")[2]
+                status = prepared.get_statusmsg() or ""
+        except DRIVER_ERRORS as error:
+            self._fail(error)
+        last = status.rpartition(" ")[2]
         return int(last) if last.isdigit() else 0
 
     async def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """The same statement for many rows of values."""
+        connection = self._checked(statement)
         try:
-            await self._open(statement).executemany(statement, rows)
-        except Exception as error:
-            raise self._failed(error) from error
+            await connection.executemany(statement, rows)
+        except DRIVER_ERRORS as error:
+            self._fail(error)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -163,41 +177,30 @@ class Sql:
             raise
         await connection.execute(f"RELEASE SAVEPOINT {name}")
 
-    def _open(self, statement: str = "") -> PooledConnection:
+    def _open(self) -> PooledConnection:
         if self._connection is None:
             raise Conflict("sql.ended", "this transaction has ended", "use it inside its `async with` block only")
-        if statement and not self._thorough_reset:
-            self._thorough_reset = not leaves_settings_only(statement)
         return self._connection
 
-    def _failed(self, error: Exception) -> Exception:
+    def _checked(self, statement: str) -> PooledConnection:
+        connection = self._open()
+        if statement_rules.check(statement):
+            self._lingers = True
+        return connection
+
+    def _fail(self, error: Exception) -> NoReturn:
         self._aborted = True
-        return translated(error)
+        fail(error)
 
 
-_ORDINARY = re.compile(r"\s*(?:select|insert|update|delete|with|values)\b", re.IGNORECASE)
-_LEAVES_MORE = re.compile(r"advisory|_to_xml|ts_stat|ts_rewrite|u&\s*\"", re.IGNORECASE)
-
-
-@lru_cache(maxsize=1024)
-def leaves_settings_only(statement: str) -> bool:
-    """Whether all that a statement may leave in its session, once committed, are settings, which ``RESET ALL`` undoes.
-
-    What else can stay is a listening, a held cursor (commands of their own) and an advisory lock (a function whose
-    name says so, or one that runs a text it is given). To look at the text spares a tenth of a point read. It is
-    enough where no role may create a function: in the shared tables, not in a tenant's schema.
-    """
-    return _ORDINARY.match(statement) is not None and _LEAVES_MORE.search(statement) is None
-
-
-def translated(error: Exception) -> Exception:
-    """Our own error where it is about the boundary or the connection, else the driver's as it is."""
+def fail(error: Exception) -> NoReturn:
+    """Raise our own error where it is about the boundary or the connection, else the driver's as it is."""
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return BoundaryViolation(
+        raise BoundaryViolation(
             "boundary.refused",
             f"PostgreSQL refused it to this tenant: {error}",
             "reach a tenant's data through that tenant's own scope",
-        )
+        ) from error
     if isinstance(error, (OSError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError)):
-        return Unavailable("postgres.lost", f"the connection to PostgreSQL was lost: {error}", "try again")
-    return error
+        raise Unavailable("postgres.lost", f"the connection to PostgreSQL was lost: {error}", "try again") from error
+    raise error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import postgast
 from postgast import PgQueryError, walk
 
+from prismicx.engines.statement_rules import CHANGES_SESSION
 from prismicx.errors import InvalidInput
 
 _ALLOWED = frozenset(
@@ -61,8 +62,8 @@ def _problem(node: object) -> str:
         return "" if schema in _OWN else f"it names the schema {schema}; names stand alone in a migration"
     if name == "FuncCall":
         parts = [part.string.sval for part in node.funcname]  # type: ignore[attr-defined]
-        if parts[-1] == "set_config":
-            return "it calls set_config, which changes the session"
+        if parts[-1] in CHANGES_SESSION:
+            return f"it calls {parts[-1]}, which changes the session"
         if len(parts) > 1 and parts[0] not in _OWN:
             return f"it calls {'.'.join(parts)}; names stand alone in a migration"
     return ""

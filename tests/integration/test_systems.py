@@ -145,6 +145,7 @@ async def test_an_installation_straight_to_the_latest_is_the_same_as_by_steps(
 
 async def test_a_tenants_role_reaches_its_own_schemas_only(published: Platform, new_id: Id) -> None:
     ann, bob = new_id(), new_id()
+    names = published._names
     for tenant in (ann, bob):
         await published.tenants.create(tenant, name=tenant, isolation="shared")
         async with published.tenant(tenant) as scope:
@@ -170,6 +171,10 @@ async def test_a_tenants_role_reaches_its_own_schemas_only(published: Platform, 
             "CREATE SCHEMA mine",
             "TRUNCATE companies CASCADE",
             "CREATE ROLE evil",
+            f'SET LOCAL ROLE "{names.tenant_role(bob)}"',
+            "RESET ROLE",
+            f"SELECT set_config('role', '{names.tenant_role(bob)}', true)",
+            f"DO $$ BEGIN EXECUTE 'SET ROLE ' || '\"{names.tenant_role(bob)}\"'; END $$",
         ):
             with pytest.raises(BoundaryViolation):
                 async with crm.sql() as sql:

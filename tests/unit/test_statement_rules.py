@@ -1,0 +1,103 @@
+"""Which statements a tenant's transaction takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from prismicx.engines.statement_rules import check
+from prismicx.errors import BoundaryViolation, InvalidInput
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT id FROM user_data.users WHERE id = $1",
+        "\n  insert into user_data.users VALUES ($1) ON CONFLICT DO NOTHING RETURNING id;",
+        "WITH a AS (DELETE FROM x RETURNING *) SELECT * FROM a",
+        "MERGE INTO a USING b ON a.i = b.i WHEN MATCHED THEN DELETE",
+        "VALUES (1), (2)",
+        "TABLE user_data.users",
+        "EXPLAIN (ANALYZE) SELECT 1",
+        "SHOW statement_timeout",
+        "SET LOCAL statement_timeout = '2s'",
+        "SET CONSTRAINTS ALL DEFERRED",
+        "NOTIFY a, 'b'",
+        "SELECT pg_advisory_xact_lock(1)",
+        "SELECT current_setting('app.current_tenant_id')",
+        "SELECT 'set_config(''a'', ''b'', true)'",
+        "SELECT 1 -- set_config('a', 'b', true)",
+    ],
+)
+def test_statements_of_data_are_taken(statement: str) -> None:
+    assert check(statement) is False
+
+
+@pytest.mark.parametrize("statement", ["SELECT pg_advisory_lock(1)", "SELECT pg_catalog.pg_try_advisory_lock(1, 2)"])
+def test_a_lock_of_the_session_asks_for_the_thorough_reset(statement: str) -> None:
+    assert check(statement) is True
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT set_config('app.current_tenant_id', 'other', true)",
+        "SELECT * FROM a WHERE set_config('app.current_tenant_id', 'other', true) <> ''",
+        "UPDATE a SET b = (SELECT pg_catalog.set_config('role', 'other', false))",
+        "EXPLAIN ANALYZE SELECT set_config('a.b', 'c', true)",
+        "SELECT u&\"set\\005fconfig\"('a.b', 'c', true)",
+        "SELECT \"set_config\"('a.b', 'c', true)",
+        "SET app.current_tenant_id = 'other'",
+        "SET LOCAL app.current_tenant_id = 'other'",
+        "SET LOCAL ROLE other",
+        "SET SESSION AUTHORIZATION other",
+        "SET statement_timeout = 1",
+        "SET LOCAL search_path = other",
+        "SET LOCAL row_security = off",
+        "RESET ROLE",
+        "RESET ALL",
+        "DISCARD ALL",
+        "SET TRANSACTION READ ONLY",
+        "BEGIN",
+        "COMMIT",
+        "ROLLBACK TO SAVEPOINT a",
+        "DO $$ BEGIN EXECUTE 'RESET ' || 'ROLE'; END $$",
+        "CALL f()",
+        "LISTEN a",
+        "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+        "PREPARE p AS SELECT 1",
+        "EXECUTE p",
+        "COPY a TO PROGRAM 'x'",
+        "CREATE TEMP TABLE a (b int)",
+        "CREATE TEMP TABLE a AS SELECT 1",
+        "SELECT * INTO TEMP a FROM b",
+        "EXPLAIN ANALYZE CREATE TEMP TABLE a AS SELECT 1",
+        "TRUNCATE a",
+        "GRANT SELECT ON a TO PUBLIC",
+        "SELECT query_to_xml('SELECT set_' || 'config(...)', true, true, '')",
+        "SELECT * FROM ts_stat('SELECT 1')",
+        "SELECT ts_rewrite('a', 'SELECT 1')",
+        "SELECT pg_terminate_backend(1)",
+    ],
+)
+def test_what_could_change_the_session_is_refused(statement: str) -> None:
+    with pytest.raises(BoundaryViolation) as caught:
+        check(statement)
+    assert caught.value.code == "boundary.statement"
+
+
+@pytest.mark.parametrize(
+    ("statement", "word"),
+    [
+        ("SELECT 1; SELECT 2", "2 statements"),
+        ("SELECT 1; SET ROLE other", "2 statements"),
+        ("", "0 statements"),
+        ("-- nothing", "0 statements"),
+        ("SELEC 1", "SELEC"),
+        ("SELECT 'open", "unterminated"),
+        ("SELECT '\0'", "no text"),
+    ],
+)
+def test_what_is_not_one_statement_is_named(statement: str, word: str) -> None:
+    with pytest.raises(InvalidInput, match=word) as caught:
+        check(statement)
+    assert caught.value.code == "sql.invalid"
