@@ -55,7 +55,7 @@ async def measure(settings: Settings, quick: bool) -> Claim:
     async def plain() -> None:
         """As an administrator: no policy applies, no tenant is set."""
         row = await plain_pool.fetchrow(READ, user)
-        assert row["username"] == "ada"
+        assert row is not None
 
     async def scoped() -> None:
         async with platform.tenant("reader") as tenant, tenant.sql("system_users") as sql:
@@ -67,7 +67,7 @@ async def measure(settings: Settings, quick: bool) -> Claim:
         async with naive_pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT set_config('app.current_tenant_id', $1, true)", "reader")
             row = await connection.fetchrow(READ, user)
-        assert row["username"] == "ada"
+        assert row is not None
 
     async def sqlalchemy() -> None:
         async with engine.begin() as connection:

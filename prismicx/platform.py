@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -12,15 +11,16 @@ from typing import Any, Literal
 from prismicx.credentials import Credentials
 from prismicx.engines.endpoints import Endpoints, locate
 from prismicx.engines.mongo import Mongo
-from prismicx.engines.postgres import Pool, Postgres
+from prismicx.engines.postgres import Postgres
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.engines.scoped_sql import Transaction, in_shared_tables, in_tenant_schema
-from prismicx.errors import InvalidInput, NotFound, quoted
+from prismicx.errors import InvalidInput, quoted
 from prismicx.names import Names, check_system_type
 from prismicx.reference.definitions import CATEGORIES, TASKS
+from prismicx.remembered import Remembered
 from prismicx.settings import Settings, load
 from prismicx.systems.catalogue import DATABASE, Catalogue
-from prismicx.systems.installation import INSTALLED, Installations
+from prismicx.systems.installation import Installation, Installations
 from prismicx.tenants.provisioning import Provisioning
 from prismicx.tenants.registry import Registry
 from prismicx.tenants.values import Entry, NewTenant, Placement, Status, Tenant
@@ -50,11 +50,10 @@ class Platform:
         names = Names(settings.namespace)
         credentials = Credentials(settings.credentials_file)
         self._names = names
-        self._cache_seconds = settings.registry_cache
         self._postgres = Postgres(endpoints.postgres, names, credentials, settings)
         self._mongo = Mongo(endpoints.mongo, names, credentials, settings)
         self._registry = Registry(self._mongo, names, settings.registry_cache)
-        self._installed: dict[tuple[str, str], float] = {}
+        self._installed: Remembered[tuple[str, str], Installation] = Remembered(settings.registry_cache)
         self.catalogue = Catalogue(self._postgres)
         self.tenants = Tenants(
             self._registry,
@@ -79,18 +78,6 @@ class Platform:
         """Close every connection."""
         await self._postgres.close()
         await self._mongo.close()
-
-    async def _is_installed(self, tenant_id: str, system_type: str) -> bool:
-        """Whether the tenant has a system of the type; a yes is remembered as long as a registry entry."""
-        key = (tenant_id, system_type)
-        if self._installed.get(key, 0.0) > time.monotonic():
-            return True
-        asked = time.monotonic()
-        for item in await Installations(tenant_id, self._postgres, self._names).list():
-            if item.type == system_type and item.status == INSTALLED:
-                self._installed[key] = asked + self._cache_seconds
-                return True
-        return False
 
 
 class ScopeOpening:
@@ -188,7 +175,8 @@ class TenantScope:
     @property
     def systems(self) -> Installations:
         """The management systems it has installed."""
-        return Installations(self.tenant_id, self._platform._postgres, self._platform._names)
+        platform = self._platform
+        return Installations(self.tenant_id, platform._postgres, platform._names, platform._installed)
 
     def sql(self, database: SqlDatabase, *, service: str | None = None) -> Transaction:
         """A transaction on the shared tables of a database, under row-level security:
@@ -281,19 +269,16 @@ class SystemScope:
             BoundaryViolation, Conflict, Unavailable: see `prismicx.engines.scoped_sql.Transaction`.
         """
         scope = self._scope
-        role = scope._platform._names.tenant_role(scope.tenant_id)
-        opening = in_tenant_schema(scope.tenant_id, role, self.schema)
-        return Transaction(self._checked_pool, opening, own_functions=True)
+        platform = scope._platform
+        schema = self.schema
+        opening = in_tenant_schema(scope.tenant_id, platform._names.tenant_role(scope.tenant_id), schema)
 
-    async def _checked_pool(self) -> Pool:
-        scope = self._scope
-        if not await scope._platform._is_installed(scope.tenant_id, self._type):
-            raise NotFound(
-                "system.not_installed",
-                f"{scope.tenant_id} has no system of the type {self._type}",
-                f"prismicx system install SYSTEM --tenant {scope.tenant_id}",
-            )
-        return await scope._platform._postgres.pool("systems", DATABASE)
+        async def label() -> str:
+            installed = await scope.systems.of_type(self._type)
+            # With the time: going back to a version does not give back the very same tables.
+            return f"/* {schema} {installed.version} {installed.updated_at:%Y%m%dT%H%M%S.%f} */ "
+
+        return Transaction(partial(platform._postgres.pool, "systems", DATABASE), opening, label=label)
 
 
 def connect(*, config: Path | None = None, **flags: Any) -> AbstractAsyncContextManager[Platform]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -54,7 +54,7 @@ class Settings:
     port: int = _setting(0, "Port of the HTTP API on 127.0.0.1; 0 takes a free one.")
     credentials: str = _setting("", "File of the services' passwords; empty means credentials.json under data.")
     connect_timeout: float = _setting(10.0, "Seconds to wait for an engine to answer.")
-    pool_size: int = _setting(8, "PostgreSQL connections that each service may hold at once.")
+    pool_size: int = _setting(8, "PostgreSQL connections that each service may hold; what was opened stays open.")
     registry_cache: float = _setting(
         5.0, "Seconds that a tenant's registry entry is trusted; bounds how long a suspension goes unseen."
     )
@@ -137,7 +137,7 @@ def load(
         flags: values given by the caller; ``None`` among them counts as not given.
         environ: the environment, ``os.environ`` unless given.
         file: the settings file, ``prismicx.toml`` in the working directory unless given; a file that was
-            named must exist.
+            named must exist. Paths in it are relative to it, all others to the working directory.
 
     Raises:
         InvalidInput: ``settings.unknown``, ``settings.invalid`` or ``settings.file_unreadable``.
@@ -165,7 +165,12 @@ def load(
             values[name], sources[name] = in_file[name], f"file {path}"
         else:
             sources[name] = "default"
-    return Loaded(Settings(**{name: _typed(known[name], value) for name, value in values.items()}), sources)
+    settings = Settings(**{name: _typed(known[name], value) for name, value in values.items()})
+    # Made absolute here, once: a process that serves in the background works in another directory.
+    base = {name: path.parent if source.startswith("file ") else Path() for name, source in sources.items()}
+    data = (base["data"] / settings.data).absolute()
+    credentials = str((base["credentials"] / settings.credentials).absolute()) if settings.credentials else ""
+    return Loaded(replace(settings, data=data, credentials=credentials), sources)
 
 
 def mask_url(url: str) -> str:

@@ -41,24 +41,33 @@ class Transaction:
     Args:
         pool: finds the pool, when the block begins.
         opening: see `in_shared_tables` and `in_tenant_schema`.
-        own_functions: whether statements may call functions that somebody else than the platform wrote.
+        label: for a tenant's schema, what to put before each statement: a comment that names what is installed.
+            PostgreSQL and the driver keep plans by the text of a statement, and the same text means another thing in
+            another schema, or after an upgrade. It also tells an operator whose statement is running.
 
     Raises:
         BoundaryViolation: ``boundary.refused`` when PostgreSQL refuses what the tenant may not do.
         Conflict: ``sql.aborted`` when a statement failed, its error was caught inside, and the block went on: nothing
-            of the transaction was kept.
+            of the transaction was kept; ``sql.changed`` when a table was changed meanwhile: run it again.
         Unavailable: ``postgres.lost``.
     """
 
     # A class and not a generator with @asynccontextmanager: the generator costs a tenth of a point read.
-    __slots__ = ("_connection", "_find_pool", "_opening", "_own_functions", "_pool", "_sql")
+    __slots__ = ("_connection", "_find_label", "_find_pool", "_opening", "_pool", "_sql")
 
-    def __init__(self, pool: Callable[[], Awaitable[Pool]], opening: str, *, own_functions: bool = False) -> None:
+    def __init__(
+        self,
+        pool: Callable[[], Awaitable[Pool]],
+        opening: str,
+        *,
+        label: Callable[[], Awaitable[str]] | None = None,
+    ) -> None:
         self._find_pool = pool
         self._opening = opening
-        self._own_functions = own_functions
+        self._find_label = label
 
     async def __aenter__(self) -> Sql:
+        label = await self._find_label() if self._find_label is not None else ""
         self._pool = await self._find_pool()
         self._connection = await self._pool.acquire()
         try:
@@ -69,7 +78,7 @@ class Transaction:
         except BaseException:
             await self._pool.release(self._connection)
             raise
-        self._sql = Sql(self._connection, self._own_functions)
+        self._sql = Sql(self._connection, label)
         return self._sql
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -106,11 +115,13 @@ class Sql:
         Unavailable: ``postgres.lost``.
     """
 
-    __slots__ = ("_aborted", "_connection", "_lingers", "_savepoints")
+    __slots__ = ("_aborted", "_connection", "_label", "_lingers", "_savepoints")
 
-    def __init__(self, connection: PooledConnection, lingers: bool) -> None:
+    def __init__(self, connection: PooledConnection, label: str) -> None:
         self._connection: PooledConnection | None = connection
-        self._lingers = lingers
+        self._label = label
+        # A system brings functions of its own, which may leave anything in the session.
+        self._lingers = bool(label)
         self._aborted = False
         self._savepoints = 0
 
@@ -118,7 +129,7 @@ class Sql:
         """All rows."""
         connection = self._checked(statement)
         try:
-            return await connection.fetch(statement, *values)
+            return await connection.fetch(self._label + statement, *values)
         except DRIVER_ERRORS as error:
             self._fail(error)
 
@@ -126,7 +137,7 @@ class Sql:
         """The first row, or None."""
         connection = self._checked(statement)
         try:
-            return await connection.fetchrow(statement, *values)
+            return await connection.fetchrow(self._label + statement, *values)
         except DRIVER_ERRORS as error:
             self._fail(error)
 
@@ -134,7 +145,7 @@ class Sql:
         """The first value of the first row, or None."""
         connection = self._checked(statement)
         try:
-            return await connection.fetchval(statement, *values)
+            return await connection.fetchval(self._label + statement, *values)
         except DRIVER_ERRORS as error:
             self._fail(error)
 
@@ -143,10 +154,10 @@ class Sql:
         connection = self._checked(statement)
         try:
             if values:
-                status = await connection.execute(statement, *values)
+                status = await connection.execute(self._label + statement, *values)
             else:
                 # Without values the driver would send a text that the server may take for several statements.
-                prepared = await connection.prepare(statement)
+                prepared = await connection.prepare(self._label + statement)
                 await prepared.fetch()
                 status = prepared.get_statusmsg() or ""
         except DRIVER_ERRORS as error:
@@ -158,7 +169,7 @@ class Sql:
         """The same statement for many rows of values."""
         connection = self._checked(statement)
         try:
-            await connection.executemany(statement, rows)
+            await connection.executemany(self._label + statement, rows)
         except DRIVER_ERRORS as error:
             self._fail(error)
 
@@ -203,4 +214,8 @@ def fail(error: Exception) -> NoReturn:
         ) from error
     if isinstance(error, (OSError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError)):
         raise Unavailable("postgres.lost", f"the connection to PostgreSQL was lost: {error}", "try again") from error
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        raise Conflict(
+            "sql.changed", "the tables were changed while this connection held a plan of the statement", "run it again"
+        ) from error
     raise error

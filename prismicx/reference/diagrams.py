@@ -103,7 +103,7 @@ def architecture(found: Live) -> Architecture:
             Layer(
                 "Tenant boundary",
                 (
-                    Box("registry", "Registry", (f"{found.tenants} tenants", "asked when a scope opens"), "boundary"),
+                    Box("registry", "Registry", (f"tenants: {found.tenants}", "asked when a scope opens"), "boundary"),
                     Box("scope", "Scope of one tenant", ("the only way to its data",), "boundary"),
                     Box("platform", "Platform", ("provisioning, catalogue", "roles of its own"), "boundary"),
                 ),
@@ -128,8 +128,8 @@ def architecture(found: Live) -> Architecture:
                     ),
                     Box(
                         "repository",
-                        "PostgreSQL: management_…",
-                        ("tenant_<id>_<type> schemas", "catalogue of systems"),
+                        "PostgreSQL: systems",
+                        ("management_system_repository", "catalogue, tenant_<id>_<type> schemas"),
                         "postgres",
                     ),
                     Box("shared", "MongoDB: shared", ("tasks, categories,", "shared insights"), "mongo"),

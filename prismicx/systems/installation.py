@@ -5,6 +5,7 @@ Reference: `tenant_systems` Table, Tenant-Specific Schemas.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from prismicx.engines.postgres import Pool, PooledConnection, Postgres
 from prismicx.engines.scoped_sql import Transaction, in_shared_tables
 from prismicx.errors import Conflict, NotFound, quoted
 from prismicx.names import Names
+from prismicx.remembered import Remembered
 from prismicx.systems.catalogue import DATABASE, queries, unknown_system, utc_now, version_id
 from prismicx.systems.package import NOTHING
 
@@ -46,10 +48,13 @@ class _Step:
 class Installations:
     """The systems of the tenant whose scope gave this out."""
 
-    def __init__(self, tenant_id: str, postgres: Postgres, names: Names) -> None:
+    def __init__(
+        self, tenant_id: str, postgres: Postgres, names: Names, known: Remembered[tuple[str, str], Installation]
+    ) -> None:
         self._tenant_id = tenant_id
         self._postgres = postgres
         self._names = names
+        self._known = known
 
     async def list(self) -> list[Installation]:
         """What the tenant has, by system, failed installations included."""
@@ -68,6 +73,27 @@ class Installations:
             )
             for row in rows
         ]
+
+    async def of_type(self, system_type: str) -> Installation:
+        """The installed system of a type; what is told may be as old as a registry entry.
+
+        Raises:
+            NotFound: ``system.not_installed``.
+        """
+        key = (self._tenant_id, system_type)
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        asked = time.monotonic()
+        for item in await self.list():
+            if item.type == system_type and item.status == INSTALLED:
+                self._known.keep(key, item, asked)
+                return item
+        raise NotFound(
+            "system.not_installed",
+            f"{self._tenant_id} has no system of the type {system_type}",
+            f"prismicx system install SYSTEM --tenant {self._tenant_id}",
+        )
 
     async def install(self, system_id: str, version: str | None = None) -> Installation:
         """Install a version, the latest unless one is named.
@@ -102,7 +128,9 @@ class Installations:
                 f"{system_id} for {self._tenant_id}: {failure}",
                 "the schema is as it was; mend the data or publish a mended version, then try again",
             ) from error
-        return next(item for item in await self.list() if item.system_id == system_id)
+        changed = next(item for item in await self.list() if item.system_id == system_id)
+        self._known.forget((self._tenant_id, changed.type))
+        return changed
 
     async def _change_within(
         self, connection: PooledConnection, system_id: str, version: str | None, installing: bool

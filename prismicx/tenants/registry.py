@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,10 +12,10 @@ from prismicx.engines.mongo import Mongo
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
 from prismicx.names import Names, check_tenant_id
 from prismicx.reference.definitions import REGISTRY
+from prismicx.remembered import Remembered
 from prismicx.tenants.values import STATUSES, Entry, Status, Tenant, entry_of
 
 PAGE_LIMIT = 1000
-_CACHED = 10_000
 
 _ALLOWED: dict[Status, tuple[Status, ...]] = {
     "active": ("suspended",),
@@ -36,8 +35,7 @@ class Registry:
     def __init__(self, mongo: Mongo, names: Names, cache_seconds: float) -> None:
         self._mongo = mongo
         self._names = names
-        self._cache_seconds = cache_seconds
-        self._cache: OrderedDict[str, tuple[float, Entry]] = OrderedDict()
+        self._entries: Remembered[str, Entry] = Remembered(cache_seconds)
 
     async def get(self, tenant_id: str) -> Tenant:
         """A tenant, whatever its state.
@@ -84,7 +82,7 @@ class Registry:
             Denied: ``tenant.suspended`` or ``tenant.inactive``.
             Conflict: ``tenant.provisioning`` when its provisioning has not ended.
         """
-        entry = self._cached(check_tenant_id(tenant_id)) or await self._read(tenant_id)
+        entry = self._entries.get(check_tenant_id(tenant_id)) or await self._read(tenant_id)
         status = entry.tenant.status
         if status == "active":
             return entry
@@ -127,16 +125,12 @@ class Registry:
 
     def forget(self, tenant_id: str) -> None:
         """Ask anew next time."""
-        self._cache.pop(tenant_id, None)
+        self._entries.forget(tenant_id)
 
     async def collection(self, name: str) -> AsyncCollection[dict[str, Any]]:
         """A collection of the registry, as the service ``registry``."""
         client = await self._mongo.service("registry")
         return client[self._names.server_wide(REGISTRY)][name]
-
-    def _cached(self, tenant_id: str) -> Entry | None:
-        held = self._cache.get(tenant_id)
-        return held[1] if held is not None and held[0] > time.monotonic() else None
 
     async def _read(self, tenant_id: str) -> Entry:
         asked = time.monotonic()
@@ -147,10 +141,7 @@ class Registry:
                 "tenant.unknown", f"there is no tenant {tenant_id}", "prismicx tenant list shows those there are"
             )
         entry = entry_of(document)
-        self._cache[tenant_id] = (asked + self._cache_seconds, entry)
-        self._cache.move_to_end(tenant_id)
-        if len(self._cache) > _CACHED:
-            self._cache.popitem(last=False)
+        self._entries.keep(tenant_id, entry, asked)
         return entry
 
 

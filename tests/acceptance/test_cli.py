@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import stat
+import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -15,7 +17,7 @@ import asyncpg
 import pytest
 from pymongo import MongoClient
 
-from tests.acceptance.conftest import Prismicx
+from tests.acceptance.conftest import COMMAND, Prismicx
 
 SYSTEMS = Path(__file__).parents[2] / "systems"
 
@@ -82,6 +84,25 @@ def test_the_http_door_tells_whether_it_is_ready(prismicx: Prismicx) -> None:
         assert answer.status == 200
     with urllib.request.urlopen(f"{api}/openapi.json") as answer:
         assert "/health/ready" in json.load(answer)["paths"]
+
+
+def test_without_a_word_everything_is_in_the_working_directory(tmp_path: Path) -> None:
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("PRISMICX_")}
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [COMMAND, *words], capture_output=True, text=True, timeout=120, env=environ, cwd=tmp_path, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("up", "--detach")
+    try:
+        with urllib.request.urlopen(json.loads(run("status", "--json"))["api"] + "/health/ready") as answer:
+            assert answer.status == 200
+        assert stat.S_IMODE((tmp_path / ".prismicx").stat().st_mode) == 0o700
+    finally:
+        assert "postgres" in run("down")
 
 
 def test_a_second_up_finds_everything_in_place(prismicx: Prismicx) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from prismicx import BoundaryViolation, Conflict, InvalidInput, NotFound, Platform
 from prismicx.names import Names
+from prismicx.platform import open_platform
 from prismicx.settings import Settings
 from prismicx.systems import package
 from tests.support import administrator
@@ -181,6 +182,51 @@ async def test_a_tenants_role_reaches_its_own_schemas_only(published: Platform, 
                     await sql.execute(statement)
     async with published.tenant(bob) as scope, scope.system("crm").sql() as sql:
         assert await sql.fetchval("SELECT string_agg(name, ',') FROM companies") == bob
+
+
+async def test_one_statement_serves_tenants_of_different_versions(published: Platform, new_id: Id) -> None:
+    """Plans are kept by connection and text: the same text means other tables, of other columns."""
+    old, new = new_id(), new_id()
+    for tenant, version in ((old, "1.0.0"), (new, "2.0.0")):
+        await published.tenants.create(tenant, name=tenant, isolation="shared")
+        async with published.tenant(tenant) as scope:
+            await scope.systems.install("crm", version)
+
+    async def columns(tenant: str) -> set[str]:
+        async with published.tenant(tenant) as scope, scope.system("crm").sql() as sql:
+            await sql.execute("INSERT INTO companies (name) VALUES ('x')")
+            row = await sql.fetchrow("SELECT * FROM companies")
+            assert row is not None
+            return set(row.keys())
+
+    for _ in range(8):
+        assert "address" in await columns(old)
+        assert "address" not in await columns(new)
+    async with published.tenant(old) as scope:
+        await scope.systems.migrate("crm")
+        assert "address" not in await columns(old)
+        await scope.systems.migrate("crm", "1.0.0")
+        assert "address" in await columns(old)
+
+
+async def test_a_change_by_another_process_is_a_conflict_once(
+    published: Platform, settings: Settings, new_id: Id
+) -> None:
+    tenant = new_id()
+    await published.tenants.create(tenant, name=tenant, isolation="shared")
+    read = "SELECT * FROM companies"
+    async with published.tenant(tenant) as scope:
+        await scope.systems.install("crm", "1.0.0")
+        async with scope.system("crm").sql() as sql:
+            await sql.fetch(read)
+        async with open_platform(settings) as elsewhere, elsewhere.tenant(tenant) as other:
+            await other.systems.migrate("crm")
+        with pytest.raises(Conflict) as caught:
+            async with scope.system("crm").sql() as sql:
+                await sql.fetch(read)
+        assert caught.value.code == "sql.changed"
+        async with scope.system("crm").sql() as sql:
+            assert await sql.fetch(read) == []
 
 
 async def test_a_system_that_is_not_installed_is_not_found(published: Platform, pair: tuple[str, str]) -> None:

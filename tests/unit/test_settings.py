@@ -95,3 +95,16 @@ def test_the_documented_settings_exist() -> None:
     known = {info.name for info in describe()}
     rows = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `") and "PRISMICX_" in line]
     assert set(rows) == known
+
+
+def test_paths_are_absolute_and_those_of_a_file_relative_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load({}, {}).settings.data == tmp_path / ".prismicx"
+    assert load({"data": Path("here")}, {}).settings.data == tmp_path / "here"
+    (tmp_path / "sub").mkdir()
+    file = tmp_path / "sub" / "other.toml"
+    file.write_text('data = "there"\ncredentials = "keys.json"\n')
+    settings = load({}, {}, Path("sub/other.toml")).settings
+    assert settings.data == tmp_path / "sub" / "there"
+    assert settings.credentials_file == tmp_path / "sub" / "keys.json"
+    assert load({"data": Path("here")}, {}, file).settings.data == tmp_path / "here"

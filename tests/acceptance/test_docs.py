@@ -1,0 +1,86 @@
+"""The documentation, as a newcomer would follow it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docs import generate
+from prismicx.engines.endpoints import locate
+from prismicx.reference import diagrams, document
+from prismicx.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    return re.findall(r"^```(sh|python)\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Iterator[Path]:
+    """A directory that looks like a clone after `make setup`, with nothing of the other tests in it."""
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "systems").symlink_to(ROOT / "systems")
+    yield tmp_path
+    run(tmp_path, ".venv/bin/prismicx down", check=False)
+
+
+def run(folder: Path, script: str, check: bool = True) -> str:
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("PRISMICX_")}
+    if "PRISMICX_MONGO_ENGINE" in os.environ:
+        environ["PRISMICX_MONGO_ENGINE"] = os.environ["PRISMICX_MONGO_ENGINE"]
+    environ["PATH"] = f"{folder / '.venv' / 'bin'}:{environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", script], capture_output=True, text=True, timeout=180, env=environ, cwd=folder, check=False
+    )
+    assert not check or done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
+def test_what_a_page_says_works(clone: Path, page: str) -> None:
+    pieces = [(language, text) for language, text in blocks(page) if "make demo" not in text]
+    assert len(pieces) >= 2
+    if page == "README.md":  # its program is shown after the servers were stopped
+        pieces.insert(1, ("sh", "prismicx up --detach"))
+    printed = ""
+    for language, text in pieces:
+        if language == "python":
+            (clone / "program.py").write_text(text)
+        printed += run(clone, "python program.py" if language == "python" else text)
+    assert "every fact is held" in printed
+    if page == "docs/quickstart.md":
+        assert "1 task waits" in printed
+        assert "0 tasks of the other tenant are seen" in printed
+        assert "refused: boundary.statement" in printed
+        assert (clone / "diagrams" / "architecture.svg").exists()
+
+
+def test_the_pages_link_to_what_is_there() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "systems").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            assert target.startswith("https://") or (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_commands_and_errors_are_those_of_the_code() -> None:
+    assert (ROOT / "docs/reference/commands.md").read_text() == generate.commands(), "run: make docs"
+    assert (ROOT / "docs/reference/errors.md").read_text() == generate.error_codes(), "run: make docs"
+
+
+async def test_databases_and_diagrams_are_those_of_live_ones(
+    settings: Settings, px: Any, pair: tuple[str, str], tmp_path: Path
+) -> None:
+    await diagrams.write(settings, locate(settings), tmp_path)
+    for file in (ROOT / "docs/reference/diagrams").iterdir():
+        if file.stem != "architecture":  # it counts the tenants
+            assert file.read_text() == (tmp_path / file.name).read_text(), f"{file.name}: run: make docs"
+    mine = await document.generate(settings, locate(settings))
+    assert (ROOT / "docs/reference/databases.md").read_text() == mine.replace(f"{settings.namespace}__", "")
