@@ -37,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[_DATA] = tempfile.mkdtemp(prefix="prismicx-test-")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The tests of one of these modules share a platform of their own, so one worker runs them, in order.
     for item in items:

@@ -56,6 +56,9 @@ def open_client(url: str, timeout: float) -> Client:
         return AsyncMongoClient(
             url,
             tz_aware=True,
+            # What was acknowledged is on the journal of a majority, so that it outlives the death of a server.
+            w="majority",
+            journal=True,
             serverSelectionTimeoutMS=int(timeout * 1000),
             connectTimeoutMS=int(timeout * 1000),
             appname="prismicx",

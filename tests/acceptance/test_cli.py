@@ -171,6 +171,7 @@ async def test_verify_turns_red_and_names_what_is_missing(prismicx: Prismicx) ->
 
 
 def test_diagrams_and_the_reference_are_drawn_from_the_live_databases(prismicx: Prismicx, tmp_path: Path) -> None:
+    prismicx("tenant", "create", "drawn", "--name", "Drawn")
     files = prismicx.json("db", "diagram", "--out", str(tmp_path / "out"))["files"]
     names = {Path(file).name for file in files}
     for stem in (

@@ -52,12 +52,14 @@ def kill_all(data: Path) -> int:
 def test_data_survives_the_death_of_every_process(prismicx: Prismicx) -> None:
     prismicx("tenant", "create", "kept", "--name", "Kept")
     prismicx("tenant", "create", "shared", "--name", "Shared", "--isolation", "shared")
-    for _ in range(2):
+    for moment in range(3):
+        prismicx("tenant", "create", f"z{moment}", "--name", "Just made")  # acknowledged, and then at once:
         assert kill_all(prismicx.data) >= 3
         assert json.loads(prismicx("status", "--json", check=6).stdout)["ready"] is False
         assert prismicx.error("tenant", "list", code=6)["code"] == "engine.not_running"
         prismicx("up", "--detach")
-        assert [row["tenant_id"] for row in prismicx.json("tenant", "list")] == ["kept", "shared"]
+        made = [f"z{number}" for number in range(moment + 1)]
+        assert [row["tenant_id"] for row in prismicx.json("tenant", "list")] == ["kept", "shared", *made]
         assert prismicx.json("db", "verify")["ok"] is True
 
 

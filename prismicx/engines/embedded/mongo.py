@@ -168,6 +168,7 @@ def _secantus(name: str, program: list[str]) -> _Engine:
             str(launch.data / "db"),
             "--cache-size",
             "256M",
+            "--sync-on-commit",  # the Rust server has no other way to keep what it acknowledged when it is killed
             *small_log,
             *(["--auth"] if auth else []),
         ]
