@@ -83,9 +83,9 @@ async def measure(settings: Settings, quick: bool) -> Claim:
                 "asyncpg, four round trips": naive,
                 "SQLAlchemy": sqlalchemy,
             },
-            operations=800 if quick else 8_000,
+            operations=800 if quick else 4_000,
             tasks=TASKS,
-            turns=3 if quick else 7,
+            turns=3 if quick else 15,
         )
     finally:
         await plain_pool.close()

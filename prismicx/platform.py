@@ -13,7 +13,7 @@ from prismicx.engines.endpoints import Endpoints, locate
 from prismicx.engines.mongo import Mongo
 from prismicx.engines.postgres import Postgres
 from prismicx.engines.scoped_documents import ScopedCollection
-from prismicx.engines.scoped_sql import Transaction, in_shared_tables, in_tenant_schema
+from prismicx.engines.scoped_sql import Sql, in_shared_tables, in_tenant_schema
 from prismicx.errors import InvalidInput, quoted
 from prismicx.names import Names, check_system_type
 from prismicx.reference.definitions import CATEGORIES, TASKS
@@ -90,11 +90,14 @@ class ScopeOpening:
         self._tenant_id = tenant_id
 
     async def __aenter__(self) -> TenantScope:
-        self._scope = TenantScope(self._platform, await self._platform._registry.routable(self._tenant_id))
+        registry = self._platform._registry
+        entry = registry.known(self._tenant_id) or await registry.routable(self._tenant_id)
+        self._scope = TenantScope(self._platform, entry)
         return self._scope
 
     async def __aexit__(self, *_: object) -> None:
-        await self._scope._close()
+        if self._scope._holds_client:
+            await self._scope._close()
 
 
 class Tenants:
@@ -158,19 +161,22 @@ class TenantScope:
     """Everything of one tenant, and nothing of another.
 
     Attributes:
-        tenant: what the registry knew of it when the scope was opened.
-        tenant_id: its id.
+        tenant_id: the tenant's id.
     """
 
-    __slots__ = ("_connection_string", "_holds_client", "_insights", "_platform", "tenant", "tenant_id")
+    __slots__ = ("_entry", "_holds_client", "_insights", "_platform", "tenant_id")
 
     def __init__(self, platform: Platform, entry: Entry) -> None:
         self._platform = platform
-        self.tenant = entry.tenant
+        self._entry = entry
         self.tenant_id = entry.tenant.tenant_id
-        self._connection_string = entry.connection_string
         self._holds_client = False
         self._insights: ScopedCollection | None = None
+
+    @property
+    def tenant(self) -> Tenant:
+        """What the registry knew of it when the scope was opened."""
+        return self._entry.tenant
 
     @property
     def systems(self) -> Installations:
@@ -178,7 +184,7 @@ class TenantScope:
         platform = self._platform
         return Installations(self.tenant_id, platform._postgres, platform._names, platform._installed)
 
-    def sql(self, database: SqlDatabase, *, service: str | None = None) -> Transaction:
+    def sql(self, database: SqlDatabase, *, service: str | None = None) -> Sql:
         """A transaction on the shared tables of a database, under row-level security:
         ``async with tenant.sql("system_users") as sql``.
 
@@ -187,7 +193,7 @@ class TenantScope:
 
         Raises:
             InvalidInput: ``scope.database_unknown`` or ``scope.service_unknown``.
-            BoundaryViolation, Conflict, Unavailable: see `prismicx.engines.scoped_sql.Transaction`.
+            BoundaryViolation, Conflict, Unavailable: see `prismicx.engines.scoped_sql.Sql`.
         """
         services = _SQL_SERVICES.get(database)
         if services is None:
@@ -203,7 +209,7 @@ class TenantScope:
                 f"services are {', '.join(services)}",
             )
         pool = partial(self._platform._postgres.pool, service or services[0], database)
-        return Transaction(pool, in_shared_tables(self.tenant_id))
+        return Sql(pool, in_shared_tables(self.tenant_id))
 
     def system(self, system_type: str) -> SystemScope:
         """The tenant's installation of a type of management system, such as ``crm``.
@@ -234,7 +240,7 @@ class TenantScope:
     async def _insights_collection(self) -> ScopedCollection:
         if self._insights is None:
             if self.tenant.placement == "dedicated":
-                client = self._platform._mongo.hold(self._connection_string)
+                client = self._platform._mongo.hold(self._entry.connection_string)
                 self._holds_client = True
             else:
                 client = await self._platform._mongo.service("insights")
@@ -243,9 +249,8 @@ class TenantScope:
         return self._insights
 
     async def _close(self) -> None:
-        if self._holds_client:
-            self._holds_client = False
-            await self._platform._mongo.release(self._connection_string)
+        self._holds_client = False
+        await self._platform._mongo.release(self._entry.connection_string)
 
 
 class SystemScope:
@@ -260,13 +265,13 @@ class SystemScope:
         """The schema that holds its tables."""
         return self._scope._platform._names.schema(self._scope.tenant_id, self._type)
 
-    def sql(self) -> Transaction:
+    def sql(self) -> Sql:
         """A transaction in the schema, as the tenant's own role, which reaches that tenant's schemas only:
         ``async with tenant.system("crm").sql() as sql``.
 
         Raises:
             NotFound: ``system.not_installed``.
-            BoundaryViolation, Conflict, Unavailable: see `prismicx.engines.scoped_sql.Transaction`.
+            BoundaryViolation, Conflict, Unavailable: see `prismicx.engines.scoped_sql.Sql`.
         """
         scope = self._scope
         platform = scope._platform
@@ -278,7 +283,7 @@ class SystemScope:
             # With the time: going back to a version does not give back the very same tables.
             return f"/* {schema} {installed.version} {installed.updated_at:%Y%m%dT%H%M%S.%f} */ "
 
-        return Transaction(partial(platform._postgres.pool, "systems", DATABASE), opening, label=label)
+        return Sql(partial(platform._postgres.pool, "systems", DATABASE), opening, label=label)
 
 
 def connect(*, config: Path | None = None, **flags: Any) -> AbstractAsyncContextManager[Platform]:

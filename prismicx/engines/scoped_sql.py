@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 import asyncpg
 
-from prismicx.engines import statement_rules
 from prismicx.engines.postgres import Pool, PooledConnection
+from prismicx.engines.statement_rules import check
 from prismicx.errors import BoundaryViolation, Conflict, Unavailable
 
 Record = asyncpg.Record
@@ -35,8 +35,10 @@ def in_tenant_schema(tenant_id: str, role: str, schema: str) -> str:
     )
 
 
-class Transaction:
-    """A transaction, committed when its ``async with`` block ends and rolled back when the block raises.
+class Sql:
+    """A transaction and its statements: committed when its ``async with`` block ends, rolled back when that raises.
+
+    Each call takes one statement, with ``$1`` where values go.
 
     Args:
         pool: finds the pool, when the block begins.
@@ -45,15 +47,28 @@ class Transaction:
             PostgreSQL and the driver keep plans by the text of a statement, and the same text means another thing in
             another schema, or after an upgrade. It also tells an operator whose statement is running.
 
-    Raises:
-        BoundaryViolation: ``boundary.refused`` when PostgreSQL refuses what the tenant may not do.
-        Conflict: ``sql.aborted`` when a statement failed, its error was caught inside, and the block went on: nothing
-            of the transaction was kept; ``sql.changed`` when a table was changed meanwhile: run it again.
+    Raises, from every call:
+        InvalidInput: ``sql.invalid`` for what is not one statement.
+        BoundaryViolation: ``boundary.statement`` for one that could change what the boundary hangs on, see
+            `prismicx.engines.statement_rules`; ``boundary.refused`` when PostgreSQL refuses it.
+        Conflict: ``sql.ended`` outside the block; ``sql.changed`` when a table was changed meanwhile: run it again;
+            at the end of the block ``sql.aborted`` when a statement failed, its error was caught inside, and the
+            block went on: nothing of the transaction was kept.
         Unavailable: ``postgres.lost``.
     """
 
-    # A class and not a generator with @asynccontextmanager: the generator costs a tenth of a point read.
-    __slots__ = ("_connection", "_find_label", "_find_pool", "_opening", "_pool", "_sql")
+    # Not a generator with @asynccontextmanager, and one object: what this does in Python is a tenth of a point read.
+    __slots__ = (
+        "_aborted",
+        "_connection",
+        "_find_label",
+        "_find_pool",
+        "_label",
+        "_lingers",
+        "_opening",
+        "_pool",
+        "_savepoints",
+    )
 
     def __init__(
         self,
@@ -65,36 +80,42 @@ class Transaction:
         self._find_pool = pool
         self._opening = opening
         self._find_label = label
+        self._connection: PooledConnection | None = None
+        self._label = ""
+        # A system brings functions of its own, which may leave anything in the session.
+        self._lingers = label is not None
+        self._aborted = False
+        self._savepoints = 0
 
     async def __aenter__(self) -> Sql:
-        label = await self._find_label() if self._find_label is not None else ""
-        self._pool = await self._find_pool()
-        self._connection = await self._pool.acquire()
+        if self._find_label is not None:
+            self._label = await self._find_label()
+        self._pool = pool = await self._find_pool()
+        connection = await pool.acquire()
         try:
-            await self._connection.execute(self._opening)
+            await connection.execute(self._opening)
         except DRIVER_ERRORS as error:
-            await self._pool.release(self._connection)
+            await pool.release(connection)
             fail(error)
         except BaseException:
-            await self._pool.release(self._connection)
+            await pool.release(connection)
             raise
-        self._sql = Sql(self._connection, label)
-        return self._sql
+        self._connection = connection
+        return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        connection, sql = self._connection, self._sql
-        sql._connection = None
+        connection, self._connection = self._open(), None
         try:
             # After an error nothing is sent: the pool rolls back and resets when the connection returns.
             if kind is None:
-                if sql._aborted:
+                if self._aborted:
                     raise Conflict(
                         "sql.aborted",
                         "a statement of this transaction failed, so nothing of it was kept",
                         "let the error out of the block, or put the statement in `async with sql.savepoint()`",
                     )
                 # The rules let nothing through that outlives the transaction, but for what they say lingers.
-                ending = f"COMMIT; {connection.get_reset_query()}" if sql._lingers else "COMMIT"
+                ending = f"COMMIT; {connection.get_reset_query()}" if self._lingers else "COMMIT"
                 try:
                     await connection.execute(ending)
                 except DRIVER_ERRORS as error:
@@ -102,28 +123,6 @@ class Transaction:
                 connection.note_reset()  # type: ignore[attr-defined]  # a method of ScopedConnection
         finally:
             await self._pool.release(connection)
-
-
-class Sql:
-    """The statements of one transaction. Each call takes one statement with ``$1`` parameters.
-
-    Raises, from every call:
-        InvalidInput: ``sql.invalid`` for what is not one statement.
-        BoundaryViolation: ``boundary.statement`` for one that could change what the boundary hangs on, see
-            `prismicx.engines.statement_rules`; ``boundary.refused`` when PostgreSQL refuses it.
-        Conflict: ``sql.ended`` outside the transaction's block.
-        Unavailable: ``postgres.lost``.
-    """
-
-    __slots__ = ("_aborted", "_connection", "_label", "_lingers", "_savepoints")
-
-    def __init__(self, connection: PooledConnection, label: str) -> None:
-        self._connection: PooledConnection | None = connection
-        self._label = label
-        # A system brings functions of its own, which may leave anything in the session.
-        self._lingers = bool(label)
-        self._aborted = False
-        self._savepoints = 0
 
     async def fetch(self, statement: str, *values: Any) -> list[Record]:
         """All rows."""
@@ -194,10 +193,9 @@ class Sql:
         return self._connection
 
     def _checked(self, statement: str) -> PooledConnection:
-        connection = self._open()
-        if statement_rules.check(statement):
+        if check(statement):
             self._lingers = True
-        return connection
+        return self._connection or self._open()
 
     def _fail(self, error: Exception) -> NoReturn:
         self._aborted = True

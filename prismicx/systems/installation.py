@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 
 from prismicx.engines.postgres import Pool, PooledConnection, Postgres
-from prismicx.engines.scoped_sql import Transaction, in_shared_tables
+from prismicx.engines.scoped_sql import Sql, in_shared_tables
 from prismicx.errors import Conflict, NotFound, quoted
 from prismicx.names import Names
 from prismicx.remembered import Remembered
@@ -58,7 +58,7 @@ class Installations:
 
     async def list(self) -> list[Installation]:
         """What the tenant has, by system, failed installations included."""
-        async with Transaction(self._pool, in_shared_tables(self._tenant_id)) as sql:
+        async with Sql(self._pool, in_shared_tables(self._tenant_id)) as sql:
             rows = await sql.fetch(queries.installations)
         return [
             Installation(
@@ -196,7 +196,7 @@ class Installations:
         )
 
     async def _record_failure(self, system_id: str, version: str | None, installing: bool, failure: str) -> None:
-        async with Transaction(self._pool, in_shared_tables(self._tenant_id)) as sql:
+        async with Sql(self._pool, in_shared_tables(self._tenant_id)) as sql:
             if not installing:
                 await sql.execute(queries.note_failure, system_id, failure, utc_now())
                 return

@@ -73,6 +73,11 @@ class Registry:
         cursor = tenants.find(wanted).sort("tenant_id").limit(limit)
         return [entry_of(document).tenant async for document in cursor]
 
+    def known(self, tenant_id: str) -> Entry | None:
+        """The entry of an active tenant, if it is known without asking; None says nothing."""
+        entry = self._entries.get(tenant_id) if isinstance(tenant_id, str) else None
+        return entry if entry is not None and entry.tenant.status == "active" else None
+
     async def routable(self, tenant_id: str) -> Entry:
         """The entry of a tenant whose data may be reached now.
 
