@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 
-from prismicx import Sql
+from prismicx import Sql, TenantScope
 from prismicx.engines import mongo, postgres
 from prismicx.engines.endpoints import locate
 from prismicx.settings import Settings
@@ -97,3 +98,27 @@ def administrator(settings: Settings, database: str) -> Any:
     """A connection of the administrator to a database of the reference."""
     endpoint = locate(settings).postgres
     return asyncpg.connect(endpoint.postgres(f"{settings.namespace}__{database}"))
+
+
+def make_package(folder: Path, system_id: str, *scripts: tuple[str, str | None], kind: str = "") -> Path:
+    """A system with one version for each pair of scripts."""
+    (folder / "migrations").mkdir(parents=True, exist_ok=True)
+    text = f'id = "{system_id}"\ntype = "{kind or system_id}"\nname = "T"\nvendor = "T"\n'
+    for number, (up, down) in enumerate(scripts, 1):
+        text += f'\n[[versions]]\nversion = "{number}.0"\nschema_version = {number}\nrelease_date = 2026-01-01\n'
+        (folder / "migrations" / f"{number:04d}_step.up.sql").write_text(up)
+        if down is not None:
+            (folder / "migrations" / f"{number:04d}_step.down.sql").write_text(down)
+    (folder / "system.toml").write_text(text)
+    return folder
+
+
+async def fill(scope: TenantScope) -> tuple[uuid.UUID, uuid.UUID]:
+    """A user with a preference and an extension with a factor."""
+    async with scope.sql("system_users") as sql:
+        user = await add_user(sql, scope.tenant_id)
+        await sql.execute(ADD_PREFERENCE, user, "theme", naive_now())
+    async with scope.sql("system_users", service="extensions") as sql:
+        extension = await add_extension(sql, scope.tenant_id, user)
+        await sql.execute(ADD_FACTOR, uuid.uuid4(), extension, "speed", 7, 2.0, naive_now())
+    return user, extension
