@@ -73,6 +73,11 @@ async def in_postgres(thief: TenantScope, victim: Victim) -> AsyncIterator[Attem
         ("plant a preference", "INSERT INTO user_preferences.preferences VALUES ($1, 'x', '1', now(), now())", [user]),
         ("become the other by SET", f"SET LOCAL app.current_tenant_id = '{them}'", []),
         ("become the other by set_config", "SELECT set_config('app.current_tenant_id', $1, true)", [them]),
+        ("a function without brackets", "SELECT ('SELECT to_tsvector(set_config(''app.current_tenant_id'', ''"
+                                        f"{them}'', true))'::text).ts_stat", []),
+        ("a setting by its table", "UPDATE pg_settings SET setting = $1 WHERE name = 'app.current_tenant_id'", [them]),
+        ("texts of other statements", "SELECT statement FROM pg_prepared_statements", []),
+        ("a store beside the tables", "SELECT lo_from_bytea(0, 'x')", []),
         ("a second statement in one string", f"SELECT 1; SET app.current_tenant_id = '{them}'", []),
         ("switch policies off", "SET LOCAL row_security = off", []),
         ("code of one's own", f"DO $$ BEGIN EXECUTE 'SET app.current_tenant_id = {them}'; END $$", []),

@@ -39,10 +39,10 @@ def scoped_filter(tenant_id: str, given: Mapping[str, Any] | None) -> Document:
         return {TENANT: tenant_id}
     if not isinstance(given, Mapping):
         raise InvalidInput("documents.filter_invalid", f"the filter is {quoted(given)}", "give a mapping")
-    refuse_scripts(given)
-    if TENANT in given:
-        return {"$and": [{TENANT: tenant_id}, dict(given)]}
-    return {**given, TENANT: tenant_id}
+    copy = plain(given)
+    if TENANT in copy:
+        return {"$and": [{TENANT: tenant_id}, copy]}
+    return {**copy, TENANT: tenant_id}
 
 
 def scoped_document(tenant_id: str, given: Mapping[str, Any]) -> Document:
@@ -54,9 +54,10 @@ def scoped_document(tenant_id: str, given: Mapping[str, Any]) -> Document:
     """
     if not isinstance(given, Mapping):
         raise InvalidInput("documents.document_invalid", f"the document is {quoted(given)}", "give a mapping")
-    if given.get(TENANT, tenant_id) != tenant_id:
-        raise _other_tenant(given[TENANT])
-    return {**given, TENANT: tenant_id}
+    copy = plain(given, data=True)
+    if copy.get(TENANT, tenant_id) != tenant_id:
+        raise _other_tenant(copy[TENANT])
+    return {**copy, TENANT: tenant_id}
 
 
 def scoped_update(tenant_id: str, given: Mapping[str, Any] | Sequence[Mapping[str, Any]], upsert: bool = False) -> Any:
@@ -66,8 +67,8 @@ def scoped_update(tenant_id: str, given: Mapping[str, Any] | Sequence[Mapping[st
         InvalidInput: ``documents.update_invalid``.
         BoundaryViolation: ``boundary.tenant_changed``, ``boundary.stage`` or ``boundary.script``.
     """
-    refuse_scripts(given)
-    if isinstance(given, Sequence) and not isinstance(given, (str, bytes)):
+    given = plain(given)
+    if isinstance(given, list):
         for stage in given:
             name, _ = _stage(stage)
             if name not in UPDATE_STAGES:
@@ -106,8 +107,7 @@ def scoped_pipeline(tenant_id: str, given: Sequence[Mapping[str, Any]], collecti
         InvalidInput: ``documents.pipeline_invalid``.
         BoundaryViolation: ``boundary.stage``, ``boundary.collection`` or ``boundary.script``.
     """
-    refuse_scripts(given)
-    stages = _stages(tenant_id, given, frozenset(collections))
+    stages = _stages(tenant_id, plain(given), frozenset(collections))
     if stages and "$match" in stages[0]:
         # One $match, so that what must come first ($text) still does.
         return [{"$match": {"$and": [{TENANT: tenant_id}, stages[0]["$match"]]}}, *stages[1:]]
@@ -122,33 +122,38 @@ def watched_pipeline(tenant_id: str, given: Sequence[Mapping[str, Any]]) -> list
     Raises:
         BoundaryViolation: ``boundary.stage`` or ``boundary.script``.
     """
-    refuse_scripts(given)
-    for stage in given:
+    stages = plain(given)
+    for stage in stages:
         name, _ = _stage(stage)
         if name not in UPDATE_STAGES | {"$match", "$redact"}:
             raise _stage_refused(name)
-    return [{"$match": {f"fullDocument.{TENANT}": tenant_id}}, *(dict(stage) for stage in given)]
+    # The document is looked up when the event is read, the description is of when it happened: where an `_id` was
+    # used again, the one may be this tenant's and the other another's.
+    ours = [{"$match": {f"fullDocument.{TENANT}": tenant_id}}, {"$unset": "updateDescription"}]
+    return [*ours, *stages]
 
 
-def refuse_scripts(given: Any) -> None:
-    """See that no part, however deep, runs JavaScript.
+def plain(given: Any, *, data: bool = False) -> Any:
+    """A copy in dictionaries and lists only, that nobody else can change between the check and the sending.
+
+    A mapping or a sequence of another class could also show the driver something else than it showed the check.
+
+    Args:
+        data: it is a document, where the name of an operator is a name like any other.
 
     Raises:
         BoundaryViolation: ``boundary.script``.
     """
-    pending = [given]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, Mapping):
-            for key, value in part.items():
-                if key in SCRIPTS:
-                    raise BoundaryViolation(
-                        "boundary.script", f"{key} runs JavaScript on the server", "say it with operators"
-                    )
-                if isinstance(value, (Mapping, list, tuple)):
-                    pending.append(value)
-        elif isinstance(part, (list, tuple)):
-            pending.extend(part)
+    if isinstance(given, Mapping):
+        for key in given:
+            if key in SCRIPTS and not data:
+                raise BoundaryViolation(
+                    "boundary.script", f"{key} runs JavaScript on the server", "say it with operators"
+                )
+        return {key: plain(value, data=data) for key, value in given.items()}
+    if isinstance(given, Sequence) and not isinstance(given, (str, bytes, bytearray, memoryview)):
+        return [plain(value, data=data) for value in given]
+    return given
 
 
 def _stages(tenant_id: str, given: Any, known: frozenset[str]) -> list[Document]:

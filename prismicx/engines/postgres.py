@@ -109,7 +109,11 @@ class Postgres:
             # What was opened stays open: the pool is small, and a timer for each use costs 3 % of a point read.
             max_inactive_connection_lifetime=0,
             connection_class=ScopedConnection,
-            server_settings={"application_name": f"prismicx {service}"},
+            server_settings={
+                "application_name": f"prismicx {service}",
+                # As the grammar reads statements, whatever the server's default is.
+                "standard_conforming_strings": "on",
+            },
         )
         await _opened(pool, self._endpoint)
         async with pool.acquire() as connection:

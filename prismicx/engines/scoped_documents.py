@@ -14,7 +14,7 @@ from pymongo.results import DeleteResult, InsertManyResult, InsertOneResult, Upd
 
 from prismicx.engines.document_rules import (
     Document,
-    refuse_scripts,
+    plain,
     scoped_document,
     scoped_filter,
     scoped_pipeline,
@@ -62,8 +62,7 @@ class ScopedCollection:
         session: AsyncClientSession | None = None,
     ) -> Document | None:
         """The first document that matches, or None."""
-        if projection is not None:
-            refuse_scripts(projection)
+        projection = plain(projection)
         narrowed = scoped_filter(self._tenant, filter)
         try:
             return await self._collection.find_one(narrowed, projection, sort=sort, session=session)
@@ -82,11 +81,10 @@ class ScopedCollection:
         session: AsyncClientSession | None = None,
     ) -> ScopedCursor:
         """The documents that match; iterate with ``async for`` or take ``to_list()``."""
-        refuse_scripts(projection)
         return ScopedCursor(
             self._collection.find(
                 scoped_filter(self._tenant, filter),
-                projection,
+                plain(projection),
                 sort=sort,
                 skip=skip,
                 limit=limit,
@@ -139,13 +137,12 @@ class ScopedCollection:
         session: AsyncClientSession | None = None,
     ) -> UpdateResult:
         """Update the first document that matches."""
-        refuse_scripts(array_filters)
         return await _answer(
             self._collection.update_one(
                 scoped_filter(self._tenant, filter),
                 scoped_update(self._tenant, update, upsert),
                 upsert=upsert,
-                array_filters=array_filters,
+                array_filters=plain(array_filters),
                 session=session,
             )
         )
@@ -159,12 +156,11 @@ class ScopedCollection:
         session: AsyncClientSession | None = None,
     ) -> UpdateResult:
         """Update every document that matches."""
-        refuse_scripts(array_filters)
         return await _answer(
             self._collection.update_many(
                 scoped_filter(self._tenant, filter),
                 scoped_update(self._tenant, update),
-                array_filters=array_filters,
+                array_filters=plain(array_filters),
                 session=session,
             )
         )
@@ -200,16 +196,15 @@ class ScopedCollection:
         session: AsyncClientSession | None = None,
     ) -> Document | None:
         """Update the first document that matches; gives it as it was, or with ``return_document`` as it is then."""
-        refuse_scripts([projection, array_filters])
         return await _answer(
             self._collection.find_one_and_update(
                 scoped_filter(self._tenant, filter),
                 scoped_update(self._tenant, update, upsert),
-                projection=projection,
+                projection=plain(projection),
                 sort=sort,
                 upsert=upsert,
                 return_document=return_document,
-                array_filters=array_filters,
+                array_filters=plain(array_filters),
                 session=session,
             )
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import asyncpg
 
@@ -17,6 +17,8 @@ from prismicx.engines.statement_rules import check
 from prismicx.errors import BoundaryViolation, Conflict, Unavailable
 
 Record = asyncpg.Record
+
+T = TypeVar("T")
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
@@ -64,7 +66,6 @@ class Sql:
         "_find_label",
         "_find_pool",
         "_label",
-        "_lingers",
         "_opening",
         "_pool",
         "_savepoints",
@@ -82,8 +83,6 @@ class Sql:
         self._find_label = label
         self._connection: PooledConnection | None = None
         self._label = ""
-        # A system brings functions of its own, which may leave anything in the session.
-        self._lingers = label is not None
         self._aborted = False
         self._savepoints = 0
 
@@ -114,8 +113,8 @@ class Sql:
                         "a statement of this transaction failed, so nothing of it was kept",
                         "let the error out of the block, or put the statement in `async with sql.savepoint()`",
                     )
-                # The rules let nothing through that outlives the transaction, but for what they say lingers.
-                ending = f"COMMIT; {connection.get_reset_query()}" if self._lingers else "COMMIT"
+                # The rules let nothing through that outlives the transaction. A system brings functions of its own.
+                ending = "COMMIT" if self._find_label is None else f"COMMIT; {connection.get_reset_query()}"
                 try:
                     await connection.execute(ending)
                 except DRIVER_ERRORS as error:
@@ -127,50 +126,35 @@ class Sql:
     async def fetch(self, statement: str, *values: Any) -> list[Record]:
         """All rows."""
         connection = self._checked(statement)
-        try:
-            return await connection.fetch(self._label + statement, *values)
-        except DRIVER_ERRORS as error:
-            self._fail(error)
+        return await self._run(connection.fetch(self._label + statement, *values))
 
     async def fetchrow(self, statement: str, *values: Any) -> Record | None:
         """The first row, or None."""
         connection = self._checked(statement)
-        try:
-            return await connection.fetchrow(self._label + statement, *values)
-        except DRIVER_ERRORS as error:
-            self._fail(error)
+        return await self._run(connection.fetchrow(self._label + statement, *values))
 
     async def fetchval(self, statement: str, *values: Any) -> Any:
         """The first value of the first row, or None."""
         connection = self._checked(statement)
-        try:
-            return await connection.fetchval(self._label + statement, *values)
-        except DRIVER_ERRORS as error:
-            self._fail(error)
+        return await self._run(connection.fetchval(self._label + statement, *values))
 
     async def execute(self, statement: str, *values: Any) -> int:
         """The number of rows the statement touched; 0 for those that touch none."""
         connection = self._checked(statement)
-        try:
-            if values:
-                status = await connection.execute(self._label + statement, *values)
-            else:
-                # Without values the driver would send a text that the server may take for several statements.
-                prepared = await connection.prepare(self._label + statement)
-                await prepared.fetch()
-                status = prepared.get_statusmsg() or ""
-        except DRIVER_ERRORS as error:
-            self._fail(error)
+        if values:
+            status = await self._run(connection.execute(self._label + statement, *values))
+        else:
+            # Without values the driver would send a text that the server may take for several statements.
+            prepared = await self._run(connection.prepare(self._label + statement))
+            await self._run(prepared.fetch())
+            status = prepared.get_statusmsg() or ""
         last = status.rpartition(" ")[2]
         return int(last) if last.isdigit() else 0
 
     async def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """The same statement for many rows of values."""
         connection = self._checked(statement)
-        try:
-            await connection.executemany(self._label + statement, rows)
-        except DRIVER_ERRORS as error:
-            self._fail(error)
+        await self._run(connection.executemany(self._label + statement, rows))
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -181,7 +165,7 @@ class Sql:
         await connection.execute(f"SAVEPOINT {name}")
         try:
             yield
-        except Exception:
+        except BaseException:
             await connection.execute(f"ROLLBACK TO SAVEPOINT {name}")
             self._aborted = False
             raise
@@ -193,13 +177,19 @@ class Sql:
         return self._connection
 
     def _checked(self, statement: str) -> PooledConnection:
-        if check(statement):
-            self._lingers = True
+        check(statement)
         return self._connection or self._open()
 
-    def _fail(self, error: Exception) -> NoReturn:
-        self._aborted = True
-        fail(error)
+    async def _run(self, sending: Awaitable[T]) -> T:
+        """Await the driver. Whatever cuts it off, a time-out of the caller's included, has aborted the transaction."""
+        try:
+            return await sending
+        except DRIVER_ERRORS as error:
+            self._aborted = True
+            fail(error)
+        except BaseException:
+            self._aborted = True
+            raise
 
 
 def fail(error: Exception) -> NoReturn:

@@ -1,31 +1,52 @@
 """Which statements a tenant's transaction takes, read with PostgreSQL's own grammar: pure functions.
 
-Policies and roles keep a tenant in, but both hang on settings of the session. A statement that could change those,
-also one that was smuggled into a value, is refused before it is sent.
+Policies and roles keep a tenant in, but both hang on settings of the session, and a session serves one tenant after
+another. A statement that could change those, or look at what the server knows of others, is refused before it is
+sent, also one that was smuggled into a value. What is looked for is a name, wherever the grammar has one: PostgreSQL
+calls a function of one argument also as ``(x).f`` and ``q.f``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import postgast
 from postgast import PgQueryError, walk
 
 from prismicx.errors import BoundaryViolation, InvalidInput
 
-_DATA = frozenset("select_stmt insert_stmt update_stmt delete_stmt merge_stmt".split())
-_ALSO = frozenset("constraints_set_stmt lock_stmt notify_stmt variable_show_stmt".split())
+_KINDS = frozenset(
+    "select_stmt insert_stmt update_stmt delete_stmt merge_stmt constraints_set_stmt notify_stmt "
+    "variable_show_stmt".split()
+)
 
 _MAY_SET = frozenset("datestyle intervalstyle jit lock_timeout statement_timeout timezone work_mem".split())
 """Settings that open nothing; for the transaction only."""
 
-CHANGES_SESSION = frozenset({"set_config"})
-_RUNS_TEXT = frozenset(
-    "query_to_xml query_to_xmlschema query_to_xml_and_xmlschema cursor_to_xml cursor_to_xmlschema ts_rewrite "
-    "ts_stat".split()
+_REFUSED = frozenset(
+    """
+    set_config setseed lastval currtid2 txid_status current_query ts_stat ts_rewrite loread lowrite
+    regclass regrole regnamespace regproc regprocedure regoper regoperator
+    """.split()
 )
-_STOPS_OTHERS = frozenset("pg_cancel_backend pg_terminate_backend".split())
+"""Functions that change the session, run a text as a statement, keep data outside the tables, or tell what exists."""
+
+_REFUSED_BEGINNINGS = ("lo_", "to_reg", "dblink", "binary_upgrade_")
+_REFUSED_PART = "_to_xml"  # query_to_xml and its like run a text
+
+_ALLOWED_PG = frozenset(
+    """
+    pg_catalog pg_typeof pg_sleep pg_column_size pg_size_pretty pg_size_bytes pg_input_is_valid pg_notify
+    pg_trigger_depth pg_get_serial_sequence
+    pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_try_advisory_xact_lock pg_try_advisory_xact_lock_shared
+    """.split()
+)
+"""Of the names that begin with ``pg_``, which the server keeps for itself, those that open nothing."""
+
+_CATALOGUES = frozenset({"pg_catalog", "information_schema", "pg_toast"})
+_TELLING_TYPES = frozenset(name for name in _REFUSED if name.startswith("reg"))
 
 
 class Reading(NamedTuple):
@@ -34,80 +55,97 @@ class Reading(NamedTuple):
     Attributes:
         refusal: why it may not be sent; empty when it may.
         invalid: why it is no statement; empty when it is one.
-        lingers: it may leave a lock in the session beyond its transaction.
     """
 
     refusal: str = ""
     invalid: str = ""
-    lingers: bool = False
 
 
-def check(statement: str) -> bool:
+def check(statement: str) -> None:
     """See that a statement may be sent in a tenant's transaction.
-
-    Returns:
-        Whether it may leave something in the session, so that the session must be reset thoroughly.
 
     Raises:
         InvalidInput: ``sql.invalid``.
         BoundaryViolation: ``boundary.statement``.
     """
-    found = read(statement)
+    # A subclass could be one text when it is read and another when it is sent.
+    found = read(statement) if type(statement) is str else Reading(invalid=f"{statement!r:.80} is no text")
     if found.invalid:
         raise InvalidInput("sql.invalid", found.invalid, "give one statement, with $1, $2 … where values go")
     if found.refusal:
         raise BoundaryViolation(
             "boundary.statement",
             f"the statement {found.refusal}",
-            "a tenant's transaction takes SELECT, INSERT, UPDATE, DELETE, MERGE, EXPLAIN, SHOW, LOCK, NOTIFY, "
-            f"SET CONSTRAINTS, and SET LOCAL of {', '.join(sorted(_MAY_SET))}",
+            "a tenant's transaction takes SELECT, INSERT, UPDATE, DELETE, MERGE, SHOW, NOTIFY, SET CONSTRAINTS, and "
+            f"SET LOCAL of {', '.join(sorted(_MAY_SET))}, on the tenant's tables",
         )
-    return found.lingers
 
 
 @lru_cache(maxsize=2048)
 def read(statement: str) -> Reading:
     """What `check` needs to know; remembered, because to parse takes longer than to send."""
-    if not isinstance(statement, str) or "\0" in statement:
-        return Reading(invalid=f"{statement!r:.80} is no text that PostgreSQL could read")
+    if "\0" in statement:
+        return Reading(invalid="the statement holds NUL")
     try:
         tree = postgast.parse(statement)
     except PgQueryError as error:
         return Reading(invalid=f"{error} at character {error.cursorpos}")
+    except UnicodeEncodeError as error:
+        return Reading(invalid=f"the statement is no text that PostgreSQL could read: {error.reason}")
     if len(tree.stmts) != 1:
         return Reading(invalid=f"there are {len(tree.stmts)} statements in one call")
     top = tree.stmts[0].stmt
-    refusal = _refusal_of_kind(top)
-    lingers = False
-    for _, node in walk(top):
-        if type(node).__name__ == "FuncCall":
-            name = node.funcname[-1].string.sval
-            refusal = refusal or _refusal_of_function(name)
-            lingers = lingers or ("advisory" in name and "_xact_" not in name)
-        elif type(node).__name__ == "IntoClause":
-            refusal = refusal or "would create a table"
-    return Reading(refusal=refusal, lingers=lingers)
+    return Reading(refusal=_refusal_of_kind(top) or next(refusals(top), ""))
 
 
-def _refusal_of_kind(top: object) -> str:
-    kind = top.WhichOneof("node")  # type: ignore[attr-defined]
-    if kind in _DATA or kind in _ALSO:
+def refusals(tree: Any, *, telling_types: bool = False) -> Iterator[str]:
+    """Why parts of a statement may not be sent, one after another.
+
+    Args:
+        telling_types: let types through that tell whether a table or a role exists.
+    """
+    for _, node in walk(tree):
+        kind = type(node).__name__
+        if kind == "FuncCall":
+            yield from _refused_names(node.funcname[-1:], "calls")
+        elif kind == "ColumnRef":
+            yield from _refused_names(node.fields[1:], "calls")
+        elif kind == "A_Indirection":
+            yield from _refused_names(node.indirection, "calls")
+        elif kind == "RangeVar":
+            if node.schemaname in _CATALOGUES or (not node.schemaname and node.relname.startswith("pg_")):
+                yield f"names {node.relname}, which is the server's and not the tenant's"
+        elif kind == "TypeName":
+            if not telling_types and node.names and node.names[-1].string.sval in _TELLING_TYPES:
+                yield f"names the type {node.names[-1].string.sval}, which tells what exists"
+        elif kind == "IntoClause":
+            yield "would create a table"
+
+
+def is_refused(name: str) -> bool:
+    """Whether a name is of a function that a tenant may not call."""
+    return (
+        name in _REFUSED
+        or (name.startswith("pg_") and name not in _ALLOWED_PG)
+        or name.startswith(_REFUSED_BEGINNINGS)
+        or _REFUSED_PART in name
+    )
+
+
+def _refused_names(parts: Any, verb: str) -> Iterator[str]:
+    for part in parts:
+        name = part.string.sval
+        if name and is_refused(name):
+            yield f"{verb} {name}, which reaches beyond the tenant's tables"
+
+
+def _refusal_of_kind(top: Any) -> str:
+    kind = top.WhichOneof("node")
+    if kind in _KINDS:
         return ""
-    node = getattr(top, kind)
-    if kind == "explain_stmt":
-        return _refusal_of_kind(node.query)
     if kind == "variable_set_stmt":
+        node = top.variable_set_stmt
         if node.name.lower() in _MAY_SET and node.is_local:
             return ""
         return f"would set {node.name or 'everything anew'}"
     return f"is of a kind that is not taken: {kind.removesuffix('_stmt').replace('_', ' ')}"
-
-
-def _refusal_of_function(name: str) -> str:
-    if name in CHANGES_SESSION:
-        return f"calls {name}, which changes the session"
-    if name in _RUNS_TEXT:
-        return f"calls {name}, which runs a text as a statement"
-    if name in _STOPS_OTHERS:
-        return f"calls {name}, which stops sessions of others"
-    return ""

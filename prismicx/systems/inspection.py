@@ -1,15 +1,19 @@
-"""Reading a migration with PostgreSQL's own grammar, to refuse early what would leave its schema.
+"""Reading a migration with PostgreSQL's own grammar, to refuse what would leave its schema, with file and line.
 
-A courtesy to the author: he learns file, line and reason when he publishes. What holds the boundary is the role a
-migration runs as, which owns one tenant's schema and nothing else.
+A migration runs as the role that owns one tenant's schemas, and so do, as the role that uses them, the functions it
+makes. The login behind both may become any tenant's role, so nothing that could change the role may get in: statements
+are looked at by grammar, and bodies of functions, which the grammar takes as texts, token by token.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import postgast
 from postgast import PgQueryError, walk
 
-from prismicx.engines.statement_rules import CHANGES_SESSION
+from prismicx.engines.statement_rules import is_refused, refusals
 from prismicx.errors import InvalidInput
 
 _ALLOWED = frozenset(
@@ -23,6 +27,13 @@ _ALLOWED = frozenset(
     """.split()
 )
 _OWN = frozenset({"", "pg_catalog"})
+_LANGUAGES = frozenset({"sql", "plpgsql"})
+
+_BEGINS = frozenset({"", ";", "begin", "then", "else", "loop", ">>"})
+"""After these a statement begins in the body of a function."""
+
+_REFUSED_STATEMENTS = frozenset("set reset discard listen prepare grant revoke create alter drop copy do load".split())
+_REFUSED_WORDS = frozenset({"execute", "language"})
 
 
 def inspect(text: str, source: str) -> None:
@@ -49,24 +60,52 @@ def inspect(text: str, source: str) -> None:
             raise _refused(
                 text, source, raw.stmt_location, "CREATE INDEX CONCURRENTLY cannot run in the migration's transaction"
             )
-        for _, node in walk(statement):
-            problem = _problem(node)
-            if problem:
-                raise _refused(text, source, raw.stmt_location, problem)
+        for problem in _problems(kind, statement):
+            raise _refused(text, source, raw.stmt_location, problem)
 
 
-def _problem(node: object) -> str:
-    name = type(node).__name__
-    if name == "RangeVar":
-        schema = node.schemaname  # type: ignore[attr-defined]
-        return "" if schema in _OWN else f"it names the schema {schema}; names stand alone in a migration"
-    if name == "FuncCall":
-        parts = [part.string.sval for part in node.funcname]  # type: ignore[attr-defined]
-        if parts[-1] in CHANGES_SESSION:
-            return f"it calls {parts[-1]}, which changes the session"
-        if len(parts) > 1 and parts[0] not in _OWN:
-            return f"it calls {'.'.join(parts)}; names stand alone in a migration"
-    return ""
+def _problems(kind: str, statement: Any) -> Iterator[str]:
+    creates = kind in ("create_table_as_stmt", "refresh_mat_view_stmt")
+    for problem in refusals(statement, telling_types=True):
+        if not (creates and problem == "would create a table"):
+            yield f"it {problem}"
+    for _, node in walk(statement):
+        name = type(node).__name__
+        if name == "RangeVar" and node.schemaname not in _OWN:
+            yield f"it names the schema {node.schemaname}; names stand alone in a migration"
+        elif name == "FuncCall":
+            parts = [part.string.sval for part in node.funcname]
+            if len(parts) > 1 and parts[0] not in _OWN:
+                yield f"it calls {'.'.join(parts)}; names stand alone in a migration"
+        elif name == "VariableSetStmt":
+            yield f"it sets {node.name} for a function"
+        elif name == "DefElem" and node.defname == "language" and node.arg.string.sval.lower() not in _LANGUAGES:
+            yield f"it is in the language {node.arg.string.sval}; sql and plpgsql are taken"
+        elif name == "DefElem" and node.defname == "as":
+            for text in [node.arg.string.sval, *(item.string.sval for item in node.arg.list.items)]:
+                yield from _problems_of_body(text)
+
+
+def _problems_of_body(body: str) -> Iterator[str]:
+    try:
+        tokens = postgast.scan(body).tokens
+    except PgQueryError as error:
+        yield f"the body of a function cannot be read: {error}"
+        return
+    text, before = body.encode(), ""
+    for token in tokens:
+        kind = postgast.pg_query_pb2.Token.Name(token.token)
+        if kind in ("SQL_COMMENT", "C_COMMENT"):
+            continue
+        word = text[token.start : token.end].decode()
+        plain = word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
+        if kind == "UIDENT":
+            yield f"the body of a function holds {word}: names are written plainly"
+        elif plain in _REFUSED_WORDS or (before in _BEGINS and plain in _REFUSED_STATEMENTS):
+            yield f"the body of a function may not hold {word.upper()}"
+        elif kind != "SCONST" and is_refused(plain):
+            yield f"the body of a function names {plain}, which reaches beyond the tenant's tables"
+        before = plain
 
 
 def _refused(text: str, source: str, offset: int, reason: str) -> InvalidInput:

@@ -150,7 +150,7 @@ WORDS = (
     "SELECT SELECT SELECT 1 , ( ) set_config('app.current_tenant_id','other',true) set_config( 'a' 'role' "
     '"set_config" '
     "FROM WHERE user_data.users ; SET RESET LOCAL ROLE ALL app.current_tenant_id = TO 'other' -- \n /* */ $$ $$ DO "
-    "pg_catalog. U&\"set!005fconfig\" UESCAPE '!' WITH x AS (SELECT 1) EXPLAIN ANALYZE \\' E'\\'' || ::text"
+    "pg_catalog. pg_settings UPDATE setting ('x'::text).ts_stat (q).set_config . AS q U&\"set!005fconfig\" UESCAPE '!' WITH x AS (SELECT 1) EXPLAIN ANALYZE \\' E'\\'' || ::text"
 ).split(" ")
 
 
@@ -232,7 +232,9 @@ async def test_hot_reads_use_an_index_that_leads_with_the_tenant_or_the_key(
             """
         )
         await admin.execute("ANALYZE user_data.users")
-        async with px.tenant(pair[0]) as ann, ann.sql("system_users") as sql:
+        pool = await px._postgres.pool("users", "system_users")
+        async with pool.acquire() as sql, sql.transaction():
+            await sql.execute(f"SET LOCAL app.current_tenant_id = '{pair[0]}'")
             for condition in ("id = gen_random_uuid()", "email = 'x'", "id = 'a9d8a7a2-6a6f-4a6d-8a6c-2f6f6b8f0c11'"):
                 plan = await sql.fetch(f"EXPLAIN SELECT * FROM user_data.users WHERE {condition}")
                 text = "\n".join(row[0] for row in plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable
 
@@ -68,11 +69,28 @@ async def test_a_setting_of_one_is_gone_for_the_next(px: Platform, pair: tuple[s
             assert await connection.fetchval("SELECT current_setting('app.leak', true)") in (None, "")
 
 
-async def test_a_lock_of_the_session_is_gone_for_the_next(px: Platform, pair: tuple[str, str]) -> None:
+async def test_a_timeout_that_was_caught_inside_keeps_nothing_and_says_so(px: Platform, pair: tuple[str, str]) -> None:
+    async with px.tenant(pair[0]) as ann:
+        with pytest.raises(Conflict) as caught:
+            async with ann.sql("system_users") as sql:
+                user = await add_user(sql, pair[0])
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await sql.fetch("SELECT pg_sleep(3)")
+        assert caught.value.code == "sql.aborted"
+        async with ann.sql("system_users") as sql:
+            kept = await add_user(sql, pair[0])
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.1), sql.savepoint():
+                    await sql.fetch("SELECT pg_sleep(3)")
+        async with ann.sql("system_users") as sql:
+            found = await sql.fetch("SELECT id FROM user_data.users WHERE id = ANY ($1)", [user, kept])
+            assert [row["id"] for row in found] == [kept]
+
+
+async def test_texts_are_read_as_the_check_reads_them(px: Platform, pair: tuple[str, str]) -> None:
     async with px.tenant(pair[0]) as ann, ann.sql("system_users") as sql:
-        await sql.fetch("SELECT pg_advisory_lock(4711)")
-    async with px.tenant(pair[1]) as bob, bob.sql("system_users") as sql:
-        assert await sql.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711") == 0
+        assert await sql.fetchval("SHOW standard_conforming_strings") == "on"
 
 
 @pytest.mark.parametrize(

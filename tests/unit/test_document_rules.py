@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import UserList
 from typing import Any
 
 import pytest
+from bson import SON, encode
+from bson.raw_bson import RawBSONDocument
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -159,7 +162,7 @@ def test_a_change_stream_shows_ours_or_is_refused(pipeline: list[dict[str, Any]]
         sent = watched_pipeline(ME, pipeline)
     except PrismicXError:
         return
-    assert sent[0] == {"$match": {"fullDocument.tenant_id": ME}}
+    assert sent[:2] == [{"$match": {"fullDocument.tenant_id": ME}}, {"$unset": "updateDescription"}]
     assert not {next(iter(stage)) for stage in sent} & {"$lookup", "$unionWith", "$graphLookup", "$facet"}
 
 
@@ -176,3 +179,37 @@ def test_the_callers_values_are_left_as_they_were() -> None:
 def test_an_update_of_the_wrong_form_is_named(bad: Any) -> None:
     with pytest.raises((InvalidInput, BoundaryViolation)):
         scoped_update(ME, bad)
+
+
+def test_what_is_sent_is_a_plain_copy_of_what_was_checked() -> None:
+    class Changing(dict[str, Any]):
+        """Shows the check one thing, and the driver another."""
+
+        def items(self) -> Any:
+            return {"$where": "true"}.items() if self.get("seen") else super().items()
+
+    given = Changing(name="x", inner=UserList([Changing(a=1)]))
+    sent = scoped_filter(ME, given)
+    given["seen"] = True
+    assert sent == {"name": "x", "inner": [{"a": 1}], "tenant_id": ME}
+    assert type(sent["inner"]) is list
+    assert type(sent["inner"][0]) is dict
+
+
+def test_scripts_hide_in_no_kind_of_sequence() -> None:
+    script = {"$function": {"body": "function() { return true }", "args": [], "lang": "js"}}
+    for call in (
+        lambda: scoped_pipeline(ME, UserList([{"$set": {"x": script}}]), KNOWN),
+        lambda: scoped_update(ME, UserList([{"$set": {"x": script}}])),
+        lambda: scoped_filter(ME, {"$or": UserList([{"$where": "true"}])}),
+        lambda: watched_pipeline(ME, UserList([{"$set": {"x": script}}])),
+    ):
+        with pytest.raises(BoundaryViolation):
+            call()
+
+
+def test_an_update_given_as_raw_bytes_is_read_as_the_server_would() -> None:
+    doubled = RawBSONDocument(encode(SON([("$set", {"name": "a"})])))
+    assert scoped_update(ME, doubled) == {"$set": {"name": "a"}}
+    with pytest.raises(BoundaryViolation):
+        scoped_update(ME, RawBSONDocument(encode({"$set": {"tenant_id": OTHER}})))

@@ -15,6 +15,15 @@ ALTER TABLE contacts ADD COLUMN email text, ADD CONSTRAINT c CHECK (email LIKE '
 UPDATE contacts SET email = pg_catalog.lower(name) || '@x';
 CREATE VIEW v AS SELECT * FROM contacts;
 CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := 'x'; RETURN NEW; END $$;
+CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- SET ROLE is only a word here, and 'EXECUTE' a value
+    UPDATE contacts SET name = 'EXECUTE', role = 'x' WHERE id = NEW.id;
+    INSERT INTO contacts (name) VALUES ('x') ON CONFLICT DO NOTHING;
+    NEW.name := lower(NEW.name);
+    RETURN NEW;
+END $$;
+CREATE TABLE copies AS SELECT * FROM contacts;
 CREATE TRIGGER t BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION f();
 COMMENT ON TABLE contacts IS 'people; and ''quotes''';
 """
@@ -61,6 +70,23 @@ def test_ordinary_ddl_passes() -> None:
         ("CREATE PUBLICATION p FOR ALL TABLES", "publication"),
         ("CREATE SERVER s FOREIGN DATA WRAPPER w", "foreign server"),
         ("SECURITY LABEL ON TABLE a IS 'x'", "sec label"),
+        ("DO $$ BEGIN EXECUTE 'SET LOCAL ROLE owner_b'; END $$", "EXECUTE"),
+        ("DO $$ BEGIN SET LOCAL ROLE owner_b; END $$", "SET"),
+        ("DO $$ BEGIN /* x */ SET -- y\n ROLE owner_b; END $$", "SET"),
+        ("DO 'BEGIN RESET ROLE; END'", "RESET"),
+        ("DO $$ BEGIN IF true THEN RESET ROLE; END IF; END $$", "RESET"),
+        ("DO $$ DECLARE r record; BEGIN FOR r IN EXECUTE 'x' LOOP END LOOP; END $$", "EXECUTE"),
+        ("DO $$ BEGIN PERFORM set_config('role', 'b', true); END $$", "set_config"),
+        ("DO $$ BEGIN PERFORM U&\"set!005fconfig\" UESCAPE '!' ('role', 'b', true); END $$", "plainly"),
+        ("DO $$ BEGIN UPDATE pg_settings SET setting = 'b' WHERE name = 'role'; END $$", "pg_settings"),
+        ("DO $$ BEGIN CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; END $$", "CREATE"),
+        ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'SET ROLE b'", "SET"),
+        ("CREATE FUNCTION f() RETURNS void LANGUAGE sql SET role = 'b' AS 'SELECT 1'", "sets role"),
+        ("CREATE FUNCTION f() RETURNS void LANGUAGE plpython3u AS 'pass'", "plpython3u"),
+        ("CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT set_config('role', 'b', true); END", "set_config"),
+        ("ALTER FUNCTION f() SET role = 'b'", "sets role"),
+        ("UPDATE pg_settings SET setting = 'b' WHERE name = 'role'", "pg_settings"),
+        ("SELECT ('SELECT 1'::text).ts_stat", "ts_stat"),
     ],
 )
 def test_what_leaves_the_schema_is_refused_with_its_line(statement: str, word: str) -> None:
