@@ -10,7 +10,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import apply, boundary_mongo, boundary_postgres, provisioning
+from benchmarks import apply, boundary_mongo, boundary_postgres, import_users, provisioning
 from benchmarks.measure import Claim, machine
 from prismicx import doctor
 from prismicx.engines import embedded
@@ -23,6 +23,7 @@ CLAIMS = {
     "mongo": boundary_mongo.measure,
     "provisioning": provisioning.measure,
     "apply": apply.measure,
+    "import": import_users.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 

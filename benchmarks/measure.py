@@ -75,25 +75,34 @@ class Claim:
                 figure.name,
                 f"{self.ratio(figure.name):.2f}",
                 goal,
-                f"{figure.median:,.0f}",
+                f"{figure.median:,.0f}" if figure.median >= 10 else f"{figure.median:.2f}",
                 f"±{figure.spread:.0%}",
             )
             found.append(f"| {' | '.join(row)} |")
         return [*found, "", *self.notes, ""]
 
 
-async def in_turns(contenders: Mapping[str, Work], *, operations: int, tasks: int, turns: int) -> list[Figure]:
+async def _nothing() -> None:
+    pass
+
+
+async def in_turns(
+    contenders: Mapping[str, Work], *, operations: int, tasks: int, turns: int, before: Work = _nothing
+) -> list[Figure]:
     """Let each contender do its operations with so many tasks, one contender after another, so many times.
 
-    The order changes from turn to turn, so that what the machine does meanwhile hits all alike.
+    The order changes from turn to turn, so that what the machine does meanwhile hits all alike. ``before`` is done
+    before each contender's turn and not counted.
     """
     rates: dict[str, list[float]] = {name: [] for name in contenders}
     for work in contenders.values():
+        await before()
         await _run(work, max(operations // 10, tasks), tasks)
     for turn in range(turns):
         names = list(contenders)
         shift = turn % len(names)
         for name in (*names[shift:], *names[:shift]):
+            await before()
             seconds = await _run(contenders[name], operations, tasks)
             rates[name].append(operations // tasks * tasks / seconds)
     return [Figure(name, tuple(found)) for name, found in rates.items()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,9 @@ from prismicx.systems.installation import Installation, Installations
 from prismicx.tenants.provisioning import Provisioning
 from prismicx.tenants.registry import Registry
 from prismicx.tenants.values import Entry, NewTenant, Placement, Status, Tenant
+from prismicx.users.preferences import Preferences, PreferenceTypes
+from prismicx.users.repository import Users
+from prismicx.users.transfer import Transfer
 
 SqlDatabase = Literal["system_users", "management_system_repository"]
 CollectionName = Literal["tasks", "categories", "user_insights"]
@@ -44,6 +47,7 @@ class Platform:
     Attributes:
         tenants: makes, lists, suspends and resumes tenants.
         catalogue: the management systems that can be installed.
+        preference_types: what services register of the preferences they read.
     """
 
     def __init__(self, settings: Settings, endpoints: Endpoints) -> None:
@@ -55,6 +59,7 @@ class Platform:
         self._registry = Registry(self._mongo, names, settings.registry_cache)
         self._installed: Remembered[tuple[str, str], Installation] = Remembered(settings.registry_cache)
         self.catalogue = Catalogue(self._postgres)
+        self.preference_types = PreferenceTypes()
         self.tenants = Tenants(
             self._registry,
             Provisioning(self._registry, self._postgres, self._mongo, endpoints.mongo, names, settings.shared_capacity),
@@ -138,6 +143,18 @@ class Tenants:
         """See `Registry.list`."""
         return await self._registry.list(status=status, region=region, after=after, limit=limit)
 
+    async def update(
+        self,
+        tenant_id: str,
+        *,
+        name: str | None = None,
+        tier: str | None = None,
+        region: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Tenant:
+        """See `Registry.update`. The setting ``preferences`` holds what its users prefer by default, by key."""
+        return await self._registry.update(tenant_id, name=name, tier=tier, region=region, settings=settings)
+
     async def suspend(self, tenant_id: str) -> Tenant:
         """Refuse new scopes of an active tenant; its data stays.
 
@@ -177,6 +194,21 @@ class TenantScope:
     def tenant(self) -> Tenant:
         """What the registry knew of it when the scope was opened."""
         return self._entry.tenant
+
+    @property
+    def users(self) -> Users:
+        """Its users."""
+        return Users(self.tenant_id, self._users_sql)
+
+    @property
+    def preferences(self) -> Preferences:
+        """What its users prefer."""
+        return Preferences(self._users_sql, self._platform.preference_types, self._preference_defaults)
+
+    @property
+    def user_transfer(self) -> Transfer:
+        """Many of its users at once, from and to files."""
+        return Transfer(self.tenant_id, self.users, self._users_sql)
 
     @property
     def systems(self) -> Installations:
@@ -236,6 +268,13 @@ class TenantScope:
         database, service = _SHARED_COLLECTIONS[name]
         client = await self._platform._mongo.service(service)
         return ScopedCollection(client[self._platform._names.server_wide(database)][name], self.tenant_id, [name])
+
+    def _users_sql(self) -> Sql:
+        return self.sql("system_users")
+
+    def _preference_defaults(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.tenant.settings.get("preferences", {})
+        return found
 
     async def _insights_collection(self) -> ScopedCollection:
         if self._insights is None:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from prismicx.errors import PrismicXError
+from prismicx.errors import InvalidInput, PrismicXError
 from prismicx.settings import Loaded, Settings, load
 
 T = TypeVar("T")
@@ -76,6 +76,32 @@ def pairs(data: Mapping[str, Any]) -> None:
     width = max((len(key) for key in data), default=0)
     for key, value in data.items():
         click.echo(f"{key.replace('_', ' '):<{width}}  {_cell(value)}")
+
+
+def json_value(label: str, text: str) -> Any:
+    """What a word says as JSON.
+
+    Raises:
+        InvalidInput: ``usage.json``.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(
+            "usage.json", f"{label} is no JSON: {error}", "put texts in double quotes inside single ones"
+        ) from error
+
+
+def json_object(label: str, text: str) -> dict[str, Any]:
+    """What a word says as a JSON object.
+
+    Raises:
+        InvalidInput: ``usage.json``.
+    """
+    held = json_value(label, text)
+    if not isinstance(held, dict):
+        raise InvalidInput("usage.json", f"{label} is no JSON object", 'give one such as {"a": 1}')
+    return held
 
 
 def command(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from prismicx.cli.door import Door, command, pairs, table
+from prismicx.cli.door import Door, command, json_object, pairs, table
 from prismicx.names import Names
 from prismicx.platform import open_platform
 from prismicx.settings import Settings
@@ -16,7 +16,7 @@ from prismicx.tenants.values import PLACEMENTS, STATUSES, Tenant
 
 @click.group()
 def tenant() -> None:
-    """Tenants: create, list, show, suspend, resume."""
+    """Tenants: create, list, show, update, suspend, resume."""
 
 
 @command(tenant, "create")
@@ -68,6 +68,25 @@ def show(door: Door, tenant_id: str) -> None:
                     installed = await scope.systems.list()
                     schemas = {item.type: item.schema for item in installed if item.status == "installed"}
             return _described(found, door.settings, schemas)
+
+    door.show(door.run(work()), pairs)
+
+
+@command(tenant, "update")
+@click.argument("tenant_id", metavar="ID")
+@click.option("--name", help="Name of the organisation.")
+@click.option("--tier", help="Service tier.")
+@click.option("--region", help="Geographical region.")
+@click.option("--settings", help="Changes of its settings, as a JSON object; null takes a setting away.")
+def update(
+    door: Door, tenant_id: str, name: str | None, tier: str | None, region: str | None, settings: str | None
+) -> None:
+    """Change what is known of a tenant; what is not given stays."""
+    changes = json_object("settings", settings) if settings is not None else None
+
+    async def work() -> dict[str, Any]:
+        async with open_platform(door.settings) as px:
+            return asdict(await px.tenants.update(tenant_id, name=name, tier=tier, region=region, settings=changes))
 
     door.show(door.run(work()), pairs)
 

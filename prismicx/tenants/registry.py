@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection
 
+from prismicx.checks import check_object, check_text
 from prismicx.engines.mongo import Mongo
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
 from prismicx.names import Names, check_tenant_id
 from prismicx.reference.definitions import REGISTRY
 from prismicx.remembered import Remembered
-from prismicx.tenants.values import STATUSES, Entry, Status, Tenant, entry_of
+from prismicx.tenants.values import LABEL_LIMIT, NAME_LIMIT, STATUSES, Entry, Status, Tenant, entry_of
 
 PAGE_LIMIT = 1000
+_TRIES = 10
 
 _ALLOWED: dict[Status, tuple[Status, ...]] = {
     "active": ("suspended",),
@@ -102,6 +105,49 @@ class Registry:
             f"the tenant {tenant_id} is {status}",
             f"prismicx tenant resume {tenant_id}" if status == "suspended" else "",
         )
+
+    async def update(
+        self,
+        tenant_id: str,
+        *,
+        name: str | None = None,
+        tier: str | None = None,
+        region: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Tenant:
+        """Change what is known of a tenant; what is not given stays.
+
+        Args:
+            settings: changes of the settings, by name; None takes a setting away.
+
+        Raises:
+            InvalidInput: ``tenant.id_invalid`` or ``tenant.invalid``.
+            NotFound: ``tenant.unknown``.
+            Conflict: ``tenant.changed`` when somebody else changes it all the time.
+        """
+        changes: dict[str, Any] = {}
+        if name is not None:
+            changes["name"] = check_text("tenant.invalid", "name", name, NAME_LIMIT)
+        for label, value in (("tier", tier), ("region", region)):
+            if value is not None:
+                changes[label] = check_text("tenant.invalid", label, value, LABEL_LIMIT)
+        if settings is not None:
+            check_object("tenant.invalid", "settings", settings)
+        tenants = await self.collection("tenants")
+        for _ in range(_TRIES):
+            held = (await self._read(check_tenant_id(tenant_id))).tenant
+            if settings is not None:
+                merged = {**held.settings, **settings}
+                changes["settings"] = {key: value for key, value in merged.items() if value is not None}
+                check_object("tenant.invalid", "settings", changes["settings"])
+            moment = max(now(), (held.updated_at or held.created_at) + timedelta(milliseconds=1))
+            done = await tenants.update_one(
+                {"tenant_id": tenant_id, "updated_at": held.updated_at}, {"$set": {**changes, "updated_at": moment}}
+            )
+            self.forget(tenant_id)
+            if done.matched_count:
+                return await self.get(tenant_id)
+        raise Conflict("tenant.changed", f"the tenant {tenant_id} is being changed all the time", "try again")
 
     async def change_status(self, tenant_id: str, status: Status) -> Tenant:
         """Suspend an active tenant (``suspended``) or resume a suspended one (``active``).

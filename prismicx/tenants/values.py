@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from prismicx.checks import check_text
 from prismicx.errors import InvalidInput, quoted
 from prismicx.names import check_tenant_id
 
@@ -58,7 +59,7 @@ class NewTenant:
 
     def __post_init__(self) -> None:
         check_tenant_id(self.tenant_id)
-        check_text("name", self.name, NAME_LIMIT)
+        check_text("tenant.invalid", "name", self.name, NAME_LIMIT)
         if self.placement not in PLACEMENTS:
             raise InvalidInput(
                 "tenant.invalid",
@@ -67,7 +68,7 @@ class NewTenant:
             )
         for label in ("tier", "region"):
             if getattr(self, label) is not None:
-                check_text(label, getattr(self, label), LABEL_LIMIT)
+                check_text("tenant.invalid", label, getattr(self, label), LABEL_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +77,6 @@ class Entry:
 
     tenant: Tenant
     connection_string: str = field(repr=False)
-
-
-def check_text(label: str, value: object, limit: int) -> str:
-    """The value as a text of 1 to ``limit`` characters without NUL and without blank ends.
-
-    Raises:
-        InvalidInput: ``tenant.invalid``.
-    """
-    if isinstance(value, str) and 0 < len(value) <= limit and "\0" not in value and value == value.strip():
-        return value
-    raise InvalidInput(
-        "tenant.invalid",
-        f"{label} is {quoted(value)}",
-        f"give a text of 1 to {limit} characters, without NUL and without blanks at its ends",
-    )
 
 
 def entry_of(document: Mapping[str, Any]) -> Entry:

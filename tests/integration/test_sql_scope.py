@@ -150,7 +150,9 @@ WORDS = (
     "SELECT SELECT SELECT 1 , ( ) set_config('app.current_tenant_id','other',true) set_config( 'a' 'role' "
     '"set_config" '
     "FROM WHERE user_data.users ; SET RESET LOCAL ROLE ALL app.current_tenant_id = TO 'other' -- \n /* */ $$ $$ DO "
-    "pg_catalog. pg_settings UPDATE setting ('x'::text).ts_stat (q).set_config . AS q U&\"set!005fconfig\" UESCAPE '!' WITH x AS (SELECT 1) EXPLAIN ANALYZE \\' E'\\'' || ::text"
+    "pg_catalog. pg_settings UPDATE setting "
+    "('x'::text).ts_stat (q).set_config . AS q "
+    "U&\"set!005fconfig\" UESCAPE '!' WITH x AS (SELECT 1) EXPLAIN ANALYZE \\' E'\\'' || ::text"
 ).split(" ")
 
 

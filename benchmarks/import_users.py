@@ -1,0 +1,97 @@
+"""100,000 users imported from JSON lines, against a raw `unnest` insert of the same rows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import uuid
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import asyncpg
+
+from benchmarks.measure import Claim, in_turns
+from prismicx.credentials import Credentials
+from prismicx.engines.endpoints import locate
+from prismicx.platform import Platform
+from prismicx.settings import Settings
+from prismicx.users.repository import queries
+
+BATCH = 2_000
+
+
+async def measure(settings: Settings, quick: bool) -> Claim:
+    """Both read the same file line by line; the raw insert checks nothing and trusts every value."""
+    count = 5_000 if quick else 100_000
+    platform = Platform(settings, locate(settings))
+    await platform.tenants.create("crowd", name="Crowd", isolation="shared")
+    login = "prismicx_users"
+    password = Credentials(settings.credentials_file).require("postgres", login)
+    connection = await asyncpg.connect(locate(settings).postgres.postgres("system_users", login, password))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "users.jsonl"
+        with file.open("w") as target:
+            for n in range(count):
+                row = {
+                    "username": f"user{n}",
+                    "email": f"user{n}@crowd.example",
+                    "first_name": "Ada",
+                    "metadata": {"n": n},
+                }
+                target.write(json.dumps(row) + "\n")
+
+        async def empty() -> None:
+            async with connection.transaction():
+                await connection.execute("SET LOCAL app.current_tenant_id = 'crowd'")
+                await connection.execute("DELETE FROM user_data.users")
+
+        async def raw() -> None:
+            moment = datetime.now(UTC).replace(tzinfo=None)
+            with file.open() as source:
+                async with connection.transaction():
+                    await connection.execute("SET LOCAL app.current_tenant_id = 'crowd'")
+                    while rows := [json.loads(line) for line in islice(source, BATCH)]:
+                        await connection.execute(
+                            queries.add_many, "crowd", "!", moment, [uuid.uuid4() for _ in rows],
+                            [row["username"] for row in rows], [row["email"] for row in rows],
+                            [row["first_name"] for row in rows], [None] * len(rows), ["user"] * len(rows),
+                            ["active"] * len(rows), [json.dumps(row["metadata"]) for row in rows],
+                        )  # fmt: skip
+
+        async def imported() -> None:
+            with file.open() as source:
+                async with platform.tenant("crowd") as tenant:
+                    await tenant.user_transfer.read(source, "jsonl")
+
+        try:
+            figures = await in_turns(
+                {"raw unnest insert": raw, "user import": imported}, operations=1, tasks=1, turns=2 if quick else 5,
+                before=empty,
+            )  # fmt: skip
+            await empty()
+            peak = _peak_of_the_command(settings, file)
+        finally:
+            await empty()
+            await connection.close()
+            await platform.close()
+    return Claim(
+        f"{count:,} users imported",
+        "raw unnest insert",
+        figures,
+        {"user import": 0.70},
+        [f"Rates are imports a second. `prismicx user import` of it peaked at {peak:.0f} MiB (aim: under 150 MB)."],
+    )
+
+
+def _peak_of_the_command(settings: Settings, file: Path) -> float:
+    """MiB of resident memory that the command needed at most."""
+    program = (
+        "import resource, sys; from prismicx.cli import main; main(sys.argv[1:], standalone_mode=False); "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+    )
+    words = ["user", "import", str(file), "--tenant", "crowd", "--data", str(settings.data)]
+    done = subprocess.run([sys.executable, "-c", program, *words], check=True, capture_output=True, text=True)
+    return int(done.stderr.split()[-1]) / 1024

@@ -1,0 +1,110 @@
+"""What values from outside must be before an engine sees them. Each error names the input, the rule and the remedy."""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from prismicx.errors import InvalidInput, quoted
+
+JSON_LIMIT = 16 * 1024
+"""Bytes a JSON value may have, as UTF-8 text."""
+
+_DEPTH = 16
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def check_text(code: str, label: str, value: object, limit: int) -> str:
+    """The value as a text of 1 to ``limit`` characters without NUL and without blank ends.
+
+    Raises:
+        InvalidInput: with the code.
+    """
+    if isinstance(value, str) and 0 < len(value) <= limit and _storable(value) and value == value.strip():
+        return value
+    raise InvalidInput(
+        code,
+        f"{label} is {quoted(value)}",
+        f"give a text of 1 to {limit} characters, without NUL and without blanks at its ends",
+    )
+
+
+def check_id(code: str, label: str, value: object) -> uuid.UUID:
+    """The value as a UUID: one, or its text.
+
+    Raises:
+        InvalidInput: with the code.
+    """
+    if isinstance(value, uuid.UUID):
+        return value
+    try:
+        return uuid.UUID(value if isinstance(value, str) else "")
+    except ValueError:
+        raise InvalidInput(
+            code, f"{label} is {quoted(value)}", "give a UUID, such as 6f1c0b1e-3c0a-4a53-9d52-1d3c1c1f0a11"
+        ) from None
+
+
+def check_json(code: str, label: str, value: Any, limit: int = JSON_LIMIT) -> str:
+    """The value as JSON text that PostgreSQL stores: no NUL, no infinite numbers, not too deep, not too long.
+
+    Raises:
+        InvalidInput: with the code.
+    """
+    problem = _problem_of(value, _DEPTH)
+    if problem:
+        raise InvalidInput(code, f"{label} {problem}", f"give JSON of at most {_DEPTH} levels")
+    text = _encode(value)
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > limit:
+        raise InvalidInput(code, f"{label} has {size:,} bytes as JSON", f"give at most {limit:,} bytes")
+    return text
+
+
+def check_object(code: str, label: str, value: Any, limit: int = JSON_LIMIT) -> str:
+    """As `check_json`, of a JSON object.
+
+    Raises:
+        InvalidInput: with the code.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidInput(code, f"{label} is {quoted(value)}", "give a JSON object")
+    return check_json(code, label, dict(value), limit)
+
+
+def _problem_of(value: Any, depth: int) -> str:
+    if isinstance(value, str):
+        return "" if _storable(value) else "holds NUL or half a surrogate pair"
+    if depth < 0:
+        return "is nested too deep"
+    if value is None or isinstance(value, (bool, int)):
+        return ""
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else f"holds {value}, which JSON does not know"
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                return f"has the key {quoted(key)}, which is no text"
+            problem = _problem_of(key, depth) or _problem_of(inner, depth - 1)
+            if problem:
+                return problem
+        return ""
+    if isinstance(value, (list, tuple)):
+        return next((problem for inner in value if (problem := _problem_of(inner, depth - 1))), "")
+    return f"holds a {type(value).__name__}, which JSON does not know"
+
+
+def _storable(text: str) -> bool:
+    if "\0" in text:
+        return False
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

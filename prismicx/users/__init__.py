@@ -1,0 +1,1 @@
+"""Users of a tenant and what they prefer. Reference: System Users Database."""

@@ -1,0 +1,27 @@
+-- name: all
+SELECT preference_key AS key, preference_value::text AS value
+FROM user_preferences.preferences WHERE user_id = $1 ORDER BY preference_key
+
+-- name: some
+SELECT preference_key AS key, preference_value::text AS value
+FROM user_preferences.preferences WHERE user_id = $1 AND preference_key = ANY ($2::text[])
+
+-- name: some_for_update
+SELECT preference_key AS key, preference_value::text AS value
+FROM user_preferences.preferences WHERE user_id = $1 AND preference_key = ANY ($2::text[]) FOR UPDATE
+
+-- name: lock_user
+SELECT id FROM user_data.users WHERE id = $1 FOR UPDATE
+
+-- name: set
+INSERT INTO user_preferences.preferences (user_id, preference_key, preference_value, created_at, updated_at)
+SELECT $1, given.key, given.value::jsonb, $2, $2 FROM unnest($3::text[], $4::text[]) AS given (key, value)
+ON CONFLICT (user_id, preference_key) DO UPDATE
+SET preference_value = excluded.preference_value,
+    updated_at = greatest(excluded.updated_at, preferences.updated_at + interval '1 microsecond')
+
+-- name: unset
+DELETE FROM user_preferences.preferences WHERE user_id = $1 AND preference_key = ANY ($2::text[])
+
+-- name: user_exists
+SELECT id FROM user_data.users WHERE id = $1

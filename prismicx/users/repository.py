@@ -1,0 +1,303 @@
+"""The users of the tenant whose scope gave this out. Reference: `users` Table."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from prismicx.checks import check_id
+from prismicx.engines.scoped_sql import Sql
+from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
+from prismicx.pages import Page, check_limit, cursor_of, key_of
+from prismicx.statements import Statements
+from prismicx.users import passwords
+from prismicx.users.values import INVALID, Status, User, UserValues, normal_email, user_of
+
+queries = Statements("prismicx.users", "queries.sql")
+
+_CHANGEABLE = {item.name for item in fields(UserValues) if item.init} - {"status"}
+
+
+class Users:
+    """Makes, finds, changes and removes users, and knows their passwords.
+
+    Args:
+        open_sql: opens a transaction of the tenant on the tables of users.
+    """
+
+    def __init__(self, tenant_id: str, open_sql: Callable[[], Sql]) -> None:
+        self._tenant_id = tenant_id
+        self._open_sql = open_sql
+
+    async def create(
+        self,
+        *,
+        username: str,
+        email: str,
+        password: str | None = None,
+        first_name: str | None = None,
+        last_name: str | None = None,
+        role: str = "user",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> User:
+        """Make a user; without a password it cannot log in until one is set.
+
+        Raises:
+            InvalidInput: ``user.invalid`` or ``user.password_invalid``.
+            Conflict: ``user.email_taken``.
+        """
+        values = UserValues(username, email, first_name, last_name, role, "active", metadata or {})
+        kept = passwords.UNUSABLE if password is None else await passwords.hashed(passwords.check_password(password))
+        try:
+            async with self._open_sql() as sql:
+                row = await sql.fetchrow(
+                    queries.add, uuid.uuid4(), self._tenant_id, values.username, values.email, kept, values.first_name,
+                    values.last_name, values.role, values.status, _now(), values.metadata_text,
+                )  # fmt: skip
+        except asyncpg.UniqueViolationError as error:
+            raise email_taken(values.email) from error
+        return user_of(_there(row))
+
+    async def get(self, user_id: uuid.UUID | str) -> User:
+        """A user by its id.
+
+        Raises:
+            InvalidInput: ``user.id_invalid``.
+            NotFound: ``user.unknown``, also when it is another tenant's.
+        """
+        key = check_user_id(user_id)
+        async with self._open_sql() as sql:
+            row = await sql.fetchrow(queries.get, key)
+        if row is None:
+            raise unknown_user(key)
+        return user_of(row)
+
+    async def by_email(self, email: str) -> User:
+        """A user by its address, in capitals or small letters.
+
+        Raises:
+            InvalidInput: ``user.invalid``.
+            NotFound: ``user.unknown``.
+        """
+        wanted = normal_email(email)
+        async with self._open_sql() as sql:
+            row = await sql.fetchrow(queries.by_email, self._tenant_id, wanted)
+        if row is None:
+            raise unknown_user(wanted)
+        return user_of(row)
+
+    async def by_username(self, username: str) -> User:
+        """The user of that name. Names need not be unique: addresses are.
+
+        Raises:
+            NotFound: ``user.unknown``.
+            Conflict: ``user.ambiguous`` when several have it.
+        """
+        async with self._open_sql() as sql:
+            rows = await sql.fetch(queries.by_username, self._tenant_id, _plain(username, "username"))
+        if not rows:
+            raise unknown_user(username)
+        if len(rows) > 1:
+            raise Conflict(
+                "user.ambiguous", f"several users are named {quoted(username)}", "ask by e-mail address or id"
+            )
+        return user_of(rows[0])
+
+    async def list(
+        self,
+        *,
+        status: Status | None = None,
+        role: str | None = None,
+        text: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Page[User]:
+        """Users in the order of their addresses.
+
+        Args:
+            text: what username, address, first or last name holds, in capitals or small letters.
+            after: the ``next`` of the page before.
+
+        Raises:
+            InvalidInput: ``page.cursor_invalid``, ``page.limit_invalid`` or ``user.invalid``.
+        """
+        size = check_limit(limit)
+        (begin,) = key_of("users", after, str) if after is not None else ("",)
+        pattern = None if text is None else f"%{_literal(_plain(text, 'text'))}%"
+        filters = [
+            None if value is None else _plain(value, name) for name, value in (("status", status), ("role", role))
+        ]
+        async with self._open_sql() as sql:
+            rows = await sql.fetch(queries.list, self._tenant_id, begin, *filters, pattern, size + 1)
+        items = [user_of(row) for row in rows[:size]]
+        return Page(items, cursor_of("users", items[-1].email) if len(rows) > size else None)
+
+    async def update(self, user_id: uuid.UUID | str, *, version: str | None = None, **changes: Any) -> User:
+        """Change some values of a user: ``username``, ``email``, ``first_name``, ``last_name``, ``role``, ``metadata``.
+
+        Args:
+            version: the ``version`` of the user the changes were made to; without it the last writer wins.
+
+        Raises:
+            InvalidInput: ``user.invalid`` or ``user.id_invalid``.
+            NotFound: ``user.unknown``.
+            Conflict: ``user.changed`` when it has another version now, ``user.email_taken``.
+        """
+        unknown = sorted(changes.keys() - _CHANGEABLE)
+        if unknown:
+            raise InvalidInput(
+                INVALID, f"{quoted(unknown[0])} cannot be changed", f"changes are of {', '.join(sorted(_CHANGEABLE))}"
+            )
+        return await self._change(user_id, version, changes)
+
+    async def activate(self, user_id: uuid.UUID | str) -> User:
+        """Let a user log in again.
+
+        Raises:
+            InvalidInput, NotFound: as `get`.
+        """
+        return await self._change(user_id, None, {"status": "active"})
+
+    async def deactivate(self, user_id: uuid.UUID | str) -> User:
+        """Refuse a user's logins; what it has stays.
+
+        Raises:
+            InvalidInput, NotFound: as `get`.
+        """
+        return await self._change(user_id, None, {"status": "inactive"})
+
+    async def delete(self, user_id: uuid.UUID | str) -> None:
+        """Remove a user and its preferences.
+
+        Raises:
+            InvalidInput, NotFound: as `get`.
+            Conflict: ``user.has_extensions``.
+        """
+        key = check_user_id(user_id)
+        try:
+            async with self._open_sql() as sql:
+                await sql.execute(queries.delete_preferences, key)
+                if not await sql.execute(queries.delete, key):
+                    raise unknown_user(key)
+        except asyncpg.ForeignKeyViolationError as error:
+            raise Conflict(
+                "user.has_extensions", f"the user {key} has extensions", "remove its extensions first, or deactivate it"
+            ) from error
+
+    async def set_password(self, user_id: uuid.UUID | str, password: str) -> None:
+        """Give a user a password.
+
+        Raises:
+            InvalidInput: ``user.password_invalid`` or ``user.id_invalid``.
+            NotFound: ``user.unknown``.
+        """
+        key = check_user_id(user_id)
+        kept = await passwords.hashed(passwords.check_password(password))
+        async with self._open_sql() as sql:
+            if not await sql.execute(queries.set_password, key, kept, _now()):
+                raise unknown_user(key)
+
+    async def verify_password(self, user_id: uuid.UUID | str, password: str) -> bool:
+        """Whether the password is the user's. A user that is not there takes as long as one that is."""
+        key = check_user_id(user_id)
+        async with self._open_sql() as sql:
+            row = await sql.fetchrow(queries.secret, key)
+        return await passwords.matches(row["password_hash"] if row is not None else None, password)
+
+    async def login(self, email: str, password: str) -> User:
+        """The active user of an address and a password; its ``last_login_at`` is now.
+
+        Raises:
+            Denied: ``user.login_refused``: address, password or status, it does not say which, nor by its time.
+        """
+        try:
+            wanted = normal_email(email)
+        except InvalidInput:
+            wanted = ""
+        async with self._open_sql() as sql:
+            row = await sql.fetchrow(queries.secret_of_email, self._tenant_id, wanted)
+        kept = row["password_hash"] if row is not None else None
+        if row is not None and await passwords.matches(kept, password):
+            stronger = await passwords.hashed(password) if passwords.rehash_wanted(kept or "") else None
+            async with self._open_sql() as sql:
+                # With the hash that was checked: a password set meanwhile counts.
+                found = await sql.fetchrow(queries.logged_in, row["id"], kept, _now(), stronger)
+            if found is not None:
+                return user_of(found)
+        elif row is None:
+            await passwords.matches(None, password)
+        raise Denied("user.login_refused", "address and password do not fit an active user", "check both")
+
+    async def _change(self, user_id: uuid.UUID | str, version: str | None, changes: Mapping[str, Any]) -> User:
+        key = check_user_id(user_id)
+        try:
+            async with self._open_sql() as sql:
+                row = await sql.fetchrow(queries.get_for_update, key)
+                if row is None:
+                    raise unknown_user(key)
+                held = user_of(row)
+                if version is not None and version != held.version:
+                    raise Conflict(
+                        "user.changed",
+                        f"the user {key} has the version {held.version}, not {quoted(version)}",
+                        "read it again, and make the changes to what it is now",
+                    )
+                before = UserValues(
+                    held.username, held.email, held.first_name, held.last_name, held.role, held.status, held.metadata
+                )
+                values = replace(before, **changes)
+                moment = max(_now(), row["updated_at"] + timedelta(microseconds=1))
+                changed = await sql.fetchrow(
+                    queries.update, key, values.username, values.email, values.first_name, values.last_name,
+                    values.role, values.status, values.metadata_text, moment,
+                )  # fmt: skip
+        except asyncpg.UniqueViolationError as error:
+            raise email_taken(str(changes.get("email"))) from error
+        return user_of(_there(changed))
+
+
+def check_user_id(value: object) -> uuid.UUID:
+    """The id of a user.
+
+    Raises:
+        InvalidInput: ``user.id_invalid``.
+    """
+    return check_id("user.id_invalid", "the user's id", value)
+
+
+def unknown_user(key: object) -> NotFound:
+    """What is said of a user that is not there, or another tenant's: the same."""
+    return NotFound("user.unknown", f"there is no user {quoted(str(key))}", "prismicx user list shows those there are")
+
+
+def email_taken(email: str) -> Conflict:
+    """What is said when an address is another user's."""
+    return Conflict(
+        "user.email_taken", f"the tenant has a user with the address {quoted(email)}", "use another address"
+    )
+
+
+def _plain(value: object, label: str) -> str:
+    if isinstance(value, str) and len(value) <= 255 and "\0" not in value:
+        return value
+    raise InvalidInput(INVALID, f"{label} is {quoted(value)}", "give a text of at most 255 characters, without NUL")
+
+
+def _literal(text: str) -> str:
+    """The text for LIKE, without special characters."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _there(row: asyncpg.Record | None) -> asyncpg.Record:
+    if row is None:  # a statement with RETURNING that wrote a row gives it
+        raise AssertionError("a row that was written was not returned")
+    return row
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,214 @@
+"""Many users at once, from and to CSV or JSON lines, a batch at a time. Reference: `users` Table."""
+
+from __future__ import annotations
+
+import csv
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Literal, TextIO
+
+import asyncpg
+
+from prismicx.engines.scoped_sql import Sql
+from prismicx.errors import Conflict, InvalidInput, PrismicXError, quoted
+from prismicx.users import passwords
+from prismicx.users.repository import Users, queries
+from prismicx.users.values import User, UserValues
+
+Format = Literal["csv", "jsonl"]
+FORMATS: tuple[Format, ...] = ("csv", "jsonl")
+
+FIELDS = ("username", "email", "first_name", "last_name", "role", "status", "metadata")
+"""What is read. More is written: ``id``, the times; what is written can be read again."""
+
+_WRITTEN = ("id", *FIELDS, "created_at", "updated_at", "last_login_at")
+_READ_SET, _WRITTEN_SET = frozenset(FIELDS), frozenset(_WRITTEN)
+_BATCH = 2_000
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What came of an import."""
+
+    added: int
+    skipped: int
+
+
+class Transfer:
+    """Reads and writes the users of one tenant."""
+
+    def __init__(self, tenant_id: str, users: Users, open_sql: Callable[[], Sql]) -> None:
+        self._tenant_id = tenant_id
+        self._users = users
+        self._open_sql = open_sql
+
+    async def read(
+        self,
+        source: TextIO,
+        format: Format,
+        *,
+        skip_known: bool = False,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Imported:
+        """Add users, all or none. They have no password until one is set.
+
+        Args:
+            skip_known: leave out whose address the tenant has, or the file had, already.
+            progress: told how many users were read so far.
+
+        Raises:
+            InvalidInput: ``import.invalid`` with the lines that are wrong.
+            Conflict: ``import.known`` with the lines whose addresses are taken.
+        """
+        added = read = 0
+        async with self._open_sql() as sql:
+            for batch in _batches(_rows(source, format)):
+                values = _checked(batch)
+                added += await self._add(sql, values, skip_known)
+                read += len(values)
+                progress(read)
+        return Imported(added, read - added)
+
+    async def write(self, target: TextIO, format: Format) -> int:
+        """Write every user but its password, in the order of addresses; how many there were."""
+        count = 0
+        writer = csv.DictWriter(target, _WRITTEN, lineterminator="\n")
+        if format == "csv":
+            writer.writeheader()
+        async for user in self._all():
+            held = {**asdict(user), "metadata": dict(user.metadata)}
+            plain = {name: _text(held[name]) if name != "metadata" else held[name] for name in _WRITTEN}
+            if format == "csv":
+                writer.writerow({**plain, "metadata": json.dumps(plain["metadata"], ensure_ascii=False)})
+            else:
+                target.write(json.dumps(plain, ensure_ascii=False) + "\n")
+            count += 1
+        return count
+
+    async def _all(self) -> AsyncIterator[User]:
+        after: str | None = None
+        while True:
+            page = await self._users.list(after=after, limit=1000)
+            for user in page.items:
+                yield user
+            after = page.next
+            if after is None:
+                return
+
+    async def _add(self, sql: Sql, values: list[tuple[int, UserValues]], skip_known: bool) -> int:
+        lines: dict[str, int] = {}
+        for line, user in values:
+            if user.email in lines and not skip_known:
+                raise _known([(line, user.email)], f"as line {lines[user.email]} does")
+            lines.setdefault(user.email, line)
+        users = [user for _, user in values]
+        columns = [
+            [uuid.uuid4() for _ in users],
+            [user.username for user in users],
+            [user.email for user in users],
+            [user.first_name for user in users],
+            [user.last_name for user in users],
+            [user.role for user in users],
+            [user.status for user in users],
+            [user.metadata_text for user in users],
+        ]
+        moment = datetime.now(UTC).replace(tzinfo=None)
+        statement = queries.add_new if skip_known else queries.add_many
+        try:
+            async with sql.savepoint():
+                return await sql.execute(statement, self._tenant_id, passwords.UNUSABLE, moment, *columns)
+        except asyncpg.UniqueViolationError as error:
+            taken = await sql.fetch(queries.known, self._tenant_id, list(lines))
+            raise _known([(lines[row["email"]], row["email"]) for row in taken]) from error
+
+
+def _rows(source: TextIO, format: Format) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """Line by line what is given, or why it cannot be read."""
+    if format == "csv":
+        yield from _csv_rows(source)
+        return
+    for line, text in enumerate(source, 1):
+        if text.strip():
+            try:
+                held = json.loads(text)
+                yield line, held if isinstance(held, dict) else "is no JSON object"
+            except (ValueError, RecursionError) as error:
+                yield line, f"is no JSON: {error}"
+
+
+def _csv_rows(source: TextIO) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    reader = csv.DictReader(source, strict=True)
+    names = reader.fieldnames or []
+    unknown = [name for name in names if name not in _WRITTEN]
+    missing = [name for name in ("username", "email") if name not in names]
+    if unknown or missing:
+        reason = f"has the column {quoted(unknown[0])}" if unknown else f"has no column {missing[0]}"
+        raise InvalidInput("import.invalid", f"line 1 {reason}", f"columns are {', '.join(_WRITTEN)}")
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            yield reader.line_num, f"is no CSV: {error}"
+            return
+        if row is None:
+            return
+        if None in row or None in row.values():
+            yield reader.line_num, "has not as many fields as the first"
+            continue
+        held: dict[str, Any] = {name: value for name, value in row.items() if value != ""}
+        try:
+            yield reader.line_num, {**held, "metadata": json.loads(held.get("metadata", "{}"))}
+        except (ValueError, RecursionError) as error:
+            yield reader.line_num, f"has metadata that is no JSON: {error}"
+
+
+def _batches(rows: Iterable[tuple[int, dict[str, Any] | str]]) -> Iterator[list[tuple[int, dict[str, Any] | str]]]:
+    iterator = iter(rows)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch
+
+
+def _checked(batch: list[tuple[int, dict[str, Any] | str]]) -> list[tuple[int, UserValues]]:
+    found, problems = [], []
+    for line, row in batch:
+        try:
+            found.append((line, _values(row)))
+        except PrismicXError as error:
+            problems.append(f"line {line}: {error.message}")
+    if problems:
+        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise InvalidInput(
+            "import.invalid", "; ".join(problems[:_SHOWN]) + more, "mend the lines and import the whole file again"
+        )
+    return found
+
+
+def _values(row: dict[str, Any] | str) -> UserValues:
+    if isinstance(row, str):
+        raise InvalidInput("import.invalid", f"it {row}")
+    unknown = row.keys() - _WRITTEN_SET
+    if unknown:
+        raise InvalidInput("import.invalid", f"it has the field {quoted(min(unknown))}")
+    if "username" not in row or "email" not in row:
+        raise InvalidInput("import.invalid", f"it has no {'email' if 'username' in row else 'username'}")
+    # None is what an export writes for what is not there.
+    return UserValues(**{name: value for name, value in row.items() if value is not None and name in _READ_SET})
+
+
+def _known(taken: list[tuple[int, str]], how: str = "that the tenant has already") -> Conflict:
+    shown = ", ".join(f"line {line} ({quoted(email)})" for line, email in sorted(taken)[:_SHOWN])
+    more = f" and {len(taken) - _SHOWN} more" if len(taken) > _SHOWN else ""
+    return Conflict(
+        "import.known", f"these have an address {how}: {shown}{more}", "remove the lines, or import with --skip-known"
+    )
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return str(value) if isinstance(value, uuid.UUID) else value

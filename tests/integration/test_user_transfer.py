@@ -1,0 +1,106 @@
+"""Importing and exporting users: all or none, and back again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from prismicx import Conflict, InvalidInput, Platform
+from prismicx.users.transfer import Imported
+
+Id = Callable[[], str]
+
+
+def lines(count: int, begin: int = 0) -> str:
+    rows = [
+        {"username": f"u{n}", "email": f"U{n}@acme.test", "last_name": "Müller, \"jr\"\n", "metadata": {"n": n}}
+        for n in range(begin, begin + count)
+    ]  # fmt: skip
+    for row in rows:
+        row["last_name"] = str(row["last_name"]).strip()
+    return "\n".join(json.dumps(row) for row in rows) + "\n"
+
+
+@pytest.fixture
+async def tenant(px: Platform, new_id: Id) -> str:
+    name = new_id()
+    await px.tenants.create(name, name="T", isolation="shared")
+    return name
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+async def test_what_is_written_is_read_again(px: Platform, tenant: str, new_id: Id, form: Any) -> None:
+    told: list[int] = []
+    async with px.tenant(tenant) as scope:
+        source = io.StringIO(lines(4_500))
+        assert await scope.user_transfer.read(source, "jsonl", progress=told.append) == Imported(4_500, 0)
+        assert told == [2_000, 4_000, 4_500]
+        text = io.StringIO()
+        assert await scope.user_transfer.write(text, form) == 4_500
+    assert "password" not in text.getvalue()
+    other = new_id()
+    await px.tenants.create(other, name="O", isolation="shared")
+    async with px.tenant(tenant) as scope, px.tenant(other) as second:
+        assert await second.user_transfer.read(io.StringIO(text.getvalue()), form) == Imported(4_500, 0)
+        mine, theirs = await scope.users.by_email("u7@acme.test"), await second.users.by_email("u7@acme.test")
+        assert theirs.id != mine.id
+        assert (theirs.last_name, theirs.metadata) == (mine.last_name, mine.metadata) == ('Müller, "jr"', {"n": 7})
+
+
+async def test_a_wrong_line_is_named_and_nothing_is_added(px: Platform, tenant: str) -> None:
+    wrong = lines(2_100) + '{"username": "x"}\nno json\n{"username": "a", "email": "b", "extra": 1}\n[1]\n'
+    async with px.tenant(tenant) as scope:
+        with pytest.raises(InvalidInput) as caught:
+            await scope.user_transfer.read(io.StringIO(wrong), "jsonl")
+        for number in (2101, 2102, 2103, 2104):
+            assert f"line {number}:" in caught.value.message
+        assert (await scope.users.list()).items == []
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("name,email\na,b@c.d\n", "'name'"),
+        ("username\nada\n", "no column email"),
+        ("username,email\nada\n", "line 2"),
+        ("username,email\nada,a@b.c,more\n", "line 2"),
+        ("username,email,metadata\nada,a@b.c,{\n", "metadata that is no JSON"),
+        ("username,email,status\nada,a@b.c,dead\n", "status"),
+        ('username,email\n"ada,a@b.c\n', "CSV"),
+        ("", "no column username"),
+    ],
+)
+async def test_wrong_csv_is_named(px: Platform, tenant: str, text: str, word: str) -> None:
+    async with px.tenant(tenant) as scope:
+        with pytest.raises(InvalidInput) as caught:
+            await scope.user_transfer.read(io.StringIO(text), "csv")
+        assert word in caught.value.message
+
+
+async def test_known_addresses_are_named_or_left_out(px: Platform, tenant: str) -> None:
+    async with px.tenant(tenant) as scope:
+        await scope.user_transfer.read(io.StringIO(lines(10)), "jsonl")
+        with pytest.raises(Conflict) as caught:
+            await scope.user_transfer.read(io.StringIO(lines(5, begin=7)), "jsonl")
+        assert caught.value.code == "import.known"
+        assert "line 1 ('u7@acme.test'), line 2 ('u8@acme.test'), line 3" in caught.value.message
+        with pytest.raises(Conflict) as caught:
+            await scope.user_transfer.read(io.StringIO(lines(1, begin=50) + lines(1, begin=50)), "jsonl")
+        assert "line 2" in caught.value.message
+        done = await scope.user_transfer.read(io.StringIO(lines(5, begin=7) * 2), "jsonl", skip_known=True)
+        assert done == Imported(2, 8)
+        assert len((await scope.users.list()).items) == 12
+
+
+async def test_a_spreadsheet_finds_its_columns(px: Platform, tenant: str) -> None:
+    async with px.tenant(tenant) as scope:
+        await scope.users.create(username="ada", email="ada@acme.test")
+        text = io.StringIO()
+        await scope.user_transfer.write(text, "csv")
+    (row,) = csv.DictReader(io.StringIO(text.getvalue()))
+    assert (row["username"], row["email"], row["first_name"], row["metadata"]) == ("ada", "ada@acme.test", "", "{}")

@@ -1,0 +1,95 @@
+"""What comes from outside is stored as it was given, or refused with its name."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prismicx.checks import check_id, check_json, check_object, check_text
+from prismicx.errors import InvalidInput
+
+anything = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(max_size=3), st.dates()),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.one_of(st.text(max_size=3), st.integers()), inner, max_size=3),
+        st.sets(st.integers(), max_size=2),
+    ),
+    max_leaves=10,
+)
+
+
+@given(anything)
+def test_json_is_what_was_given_or_refused(value: Any) -> None:
+    try:
+        text = check_json("a.b", "it", value)
+    except InvalidInput as error:
+        assert error.code == "a.b"
+        assert error.message.startswith("it ")
+        return
+    assert json.loads(text) == value
+    assert "\0" not in text
+    assert "\\u0000" not in text
+    assert len(text.encode()) <= 16 * 1024
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        ("a\0b", "NUL"),
+        ({"\0": 1}, "NUL"),
+        ("\ud800", "surrogate"),
+        (float("nan"), "nan"),
+        ([float("inf")], "inf"),
+        ({1: 2}, "no text"),
+        ({"a": b"x"}, "bytes"),
+        ("x" * 20_000, "20,002 bytes"),
+        ("ä" * 9_000, "18,002 bytes"),
+    ],
+)
+def test_json_that_would_not_come_back_is_refused(value: Any, word: str) -> None:
+    with pytest.raises(InvalidInput, match=word):
+        check_json("a.b", "it", value)
+
+
+def test_depth_is_bounded() -> None:
+    deep: Any = 1
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(InvalidInput, match="deep"):
+        check_json("a.b", "it", deep)
+
+
+@pytest.mark.parametrize("value", [None, 1, "x", [1], {1}])
+def test_an_object_is_a_mapping(value: Any) -> None:
+    with pytest.raises(InvalidInput):
+        check_object("a.b", "it", value)
+
+
+@given(st.one_of(st.text(max_size=12), st.integers(), st.none(), st.binary(max_size=3)))
+def test_text_is_kept_as_it_is(value: Any) -> None:
+    try:
+        kept = check_text("a.b", "it", value, 10)
+    except InvalidInput:
+        assert (
+            not isinstance(value, str)
+            or not 0 < len(value) <= 10
+            or "\0" in value
+            or value != value.strip()
+            or any(0xD800 <= ord(c) < 0xE000 for c in value)
+        )
+        return
+    assert kept == value
+
+
+def test_ids() -> None:
+    key = uuid.uuid4()
+    assert check_id("a.b", "it", key) == check_id("a.b", "it", str(key)) == key
+    for wrong in ("", "x", 1, None, b"0" * 16, {"$ne": ""}, str(key) + "0"):
+        with pytest.raises(InvalidInput):
+            check_id("a.b", "it", wrong)
