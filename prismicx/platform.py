@@ -15,6 +15,7 @@ from prismicx.engines.postgres import Postgres
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.engines.scoped_sql import Sql, in_shared_tables, in_tenant_schema
 from prismicx.errors import InvalidInput, quoted
+from prismicx.extensions.repository import Extensions
 from prismicx.names import Names, check_system_type
 from prismicx.reference.definitions import CATEGORIES, TASKS
 from prismicx.remembered import Remembered
@@ -204,6 +205,11 @@ class TenantScope:
     def preferences(self) -> Preferences:
         """What its users prefer."""
         return Preferences(self._users_sql, self._platform.preference_types, self._preference_defaults)
+
+    @property
+    def extensions(self) -> Extensions:
+        """Extensions of its users, and how practical they are."""
+        return Extensions(self.tenant_id, lambda: self.sql("system_users", service="extensions"))
 
     @property
     def user_transfer(self) -> Transfer:

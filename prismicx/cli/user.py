@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from prismicx.cli.door import Door, command, json_object, json_value, pairs, table
-from prismicx.platform import TenantScope, open_platform
+from prismicx.cli.scope import in_scope, of_tenant
+from prismicx.platform import TenantScope
 from prismicx.users.transfer import FORMATS, Format
 from prismicx.users.values import STATUSES, User
 
@@ -30,20 +31,8 @@ def preference() -> None:
     """What a tenant's users prefer."""
 
 
-def _of_tenant(function: Callable[..., None]) -> Callable[..., None]:
-    return click.option("--tenant", "tenant_id", required=True, metavar="ID", help="The tenant.")(function)
-
-
-def _in_scope(door: Door, tenant_id: str, work: Callable[[TenantScope], Coroutine[Any, Any, Any]]) -> Any:
-    async def run() -> Any:
-        async with open_platform(door.settings) as px, px.tenant(tenant_id) as scope:
-            return await work(scope)
-
-    return door.run(run())
-
-
 @command(user, "create")
-@_of_tenant
+@of_tenant
 @click.option("--username", required=True)
 @click.option("--email", required=True, help="Unique within the tenant, in capitals or small letters.")
 @click.option("--first-name")
@@ -55,12 +44,12 @@ def create(door: Door, tenant_id: str, password_stdin: bool, metadata: str | Non
     """Make a user."""
     password = _password() if password_stdin else None
     held = json_object("metadata", metadata) if metadata is not None else None
-    made = _in_scope(door, tenant_id, lambda scope: scope.users.create(password=password, metadata=held, **values))
+    made = in_scope(door, tenant_id, lambda scope: scope.users.create(password=password, metadata=held, **values))
     door.show(_described(made), pairs)
 
 
 @command(user, "list")
-@_of_tenant
+@of_tenant
 @click.option("--status", type=click.Choice(STATUSES))
 @click.option("--role")
 @click.option("--text", help="What username, address, first or last name holds.")
@@ -68,7 +57,7 @@ def create(door: Door, tenant_id: str, password_stdin: bool, metadata: str | Non
 @click.option("--limit", type=int, default=100, show_default=True)
 def list_command(door: Door, tenant_id: str, **filters: Any) -> None:
     """Users in the order of their addresses."""
-    page = _in_scope(door, tenant_id, lambda scope: scope.users.list(**filters))
+    page = in_scope(door, tenant_id, lambda scope: scope.users.list(**filters))
 
     def text(data: dict[str, Any]) -> None:
         table(data["users"], _COLUMNS)
@@ -80,15 +69,15 @@ def list_command(door: Door, tenant_id: str, **filters: Any) -> None:
 
 @command(user, "show")
 @click.argument("who", metavar="ID|EMAIL|USERNAME")
-@_of_tenant
+@of_tenant
 def show(door: Door, who: str, tenant_id: str) -> None:
     """A user, by id, address or username."""
-    door.show(_described(_in_scope(door, tenant_id, lambda scope: _found(scope, who))), pairs)
+    door.show(_described(in_scope(door, tenant_id, lambda scope: _found(scope, who))), pairs)
 
 
 @command(user, "update")
 @click.argument("user_id", metavar="ID")
-@_of_tenant
+@of_tenant
 @click.option("--version", help="Only if the user still has this version.")
 @click.option("--username")
 @click.option("--email")
@@ -101,64 +90,64 @@ def update(door: Door, user_id: str, tenant_id: str, version: str | None, metada
     given = {name: value for name, value in changes.items() if value is not None}
     if metadata is not None:
         given["metadata"] = json_object("metadata", metadata)
-    changed = _in_scope(door, tenant_id, lambda scope: scope.users.update(user_id, version=version, **given))
+    changed = in_scope(door, tenant_id, lambda scope: scope.users.update(user_id, version=version, **given))
     door.show(_described(changed), pairs)
 
 
 @command(user, "activate")
 @click.argument("user_id", metavar="ID")
-@_of_tenant
+@of_tenant
 def activate(door: Door, user_id: str, tenant_id: str) -> None:
     """Let a user log in again."""
-    door.show(_described(_in_scope(door, tenant_id, lambda scope: scope.users.activate(user_id))), pairs)
+    door.show(_described(in_scope(door, tenant_id, lambda scope: scope.users.activate(user_id))), pairs)
 
 
 @command(user, "deactivate")
 @click.argument("user_id", metavar="ID")
-@_of_tenant
+@of_tenant
 def deactivate(door: Door, user_id: str, tenant_id: str) -> None:
     """Refuse a user's logins; what it has stays."""
-    door.show(_described(_in_scope(door, tenant_id, lambda scope: scope.users.deactivate(user_id))), pairs)
+    door.show(_described(in_scope(door, tenant_id, lambda scope: scope.users.deactivate(user_id))), pairs)
 
 
 @command(user, "delete")
 @click.argument("user_id", metavar="ID")
-@_of_tenant
+@of_tenant
 def delete(door: Door, user_id: str, tenant_id: str) -> None:
     """Remove a user and its preferences."""
-    _in_scope(door, tenant_id, lambda scope: scope.users.delete(user_id))
+    in_scope(door, tenant_id, lambda scope: scope.users.delete(user_id))
     door.show({"deleted": user_id}, pairs)
 
 
 @command(user, "set-password")
 @click.argument("user_id", metavar="ID")
-@_of_tenant
+@of_tenant
 def set_password(door: Door, user_id: str, tenant_id: str) -> None:
     """Give a user the password that is read from standard input, or asked for at a terminal."""
     password = _password()
-    _in_scope(door, tenant_id, lambda scope: scope.users.set_password(user_id, password))
+    in_scope(door, tenant_id, lambda scope: scope.users.set_password(user_id, password))
     door.show({"password_set": user_id}, pairs)
 
 
 @command(user, "login")
 @click.argument("email")
-@_of_tenant
+@of_tenant
 def login(door: Door, email: str, tenant_id: str) -> None:
     """See whether a password, from standard input or asked for, lets a user in. Exit code 5 when not."""
     password = _password()
-    door.show(_described(_in_scope(door, tenant_id, lambda scope: scope.users.login(email, password))), pairs)
+    door.show(_described(in_scope(door, tenant_id, lambda scope: scope.users.login(email, password))), pairs)
 
 
 @command(user, "import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
-@_of_tenant
+@of_tenant
 @click.option("--format", "form", type=click.Choice(FORMATS), help="As the file's name says, unless given.")
 @click.option("--skip-known", is_flag=True, help="Leave out addresses that are there already.")
 def import_command(door: Door, file: Path, tenant_id: str, form: Any, skip_known: bool) -> None:
     """Add users from CSV or JSON lines (`-` for standard input), all or none of them. They get no password."""
     kind: Format = form or _format_of(file)
     with _opened(file, "r") as source, _progress() as told:
-        done = _in_scope(
+        done = in_scope(
             door, tenant_id, lambda scope: scope.user_transfer.read(source, kind, skip_known=skip_known, progress=told)
         )
     door.show(asdict(done), pairs)
@@ -166,48 +155,48 @@ def import_command(door: Door, file: Path, tenant_id: str, form: Any, skip_known
 
 @command(user, "export")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
-@_of_tenant
+@of_tenant
 @click.option("--format", "form", type=click.Choice(FORMATS), help="As the file's name says, unless given.")
 def export(door: Door, file: Path, tenant_id: str, form: Any) -> None:
     """Write all users to CSV or JSON lines (`-` for standard output), without passwords."""
     kind: Format = form or _format_of(file)
     with _opened(file, "w") as target:
-        count = _in_scope(door, tenant_id, lambda scope: scope.user_transfer.write(target, kind))
+        count = in_scope(door, tenant_id, lambda scope: scope.user_transfer.write(target, kind))
     if str(file) != "-":
         door.show({"exported": count}, pairs)
 
 
 @command(preference, "list")
 @click.argument("user_id", metavar="USER")
-@_of_tenant
+@of_tenant
 @click.option("--with-defaults", is_flag=True, help="Also what counts where nothing is set.")
 def list_preferences(door: Door, user_id: str, tenant_id: str, with_defaults: bool) -> None:
     """What a user has set."""
     door.show(
-        _in_scope(door, tenant_id, lambda scope: scope.preferences.list(user_id, with_defaults=with_defaults)), pairs
+        in_scope(door, tenant_id, lambda scope: scope.preferences.list(user_id, with_defaults=with_defaults)), pairs
     )
 
 
 @command(preference, "get")
 @click.argument("user_id", metavar="USER")
 @click.argument("key")
-@_of_tenant
+@of_tenant
 def get_preference(door: Door, user_id: str, key: str, tenant_id: str) -> None:
     """One preference as JSON: what was set, else the default."""
-    door.show(_in_scope(door, tenant_id, lambda scope: scope.preferences.get(user_id, key)))
+    door.show(in_scope(door, tenant_id, lambda scope: scope.preferences.get(user_id, key)))
 
 
 @command(preference, "set")
 @click.argument("user_id", metavar="USER")
 @click.argument("values", nargs=-1, required=True, metavar="KEY=JSON...")
-@_of_tenant
+@of_tenant
 def set_preferences(door: Door, user_id: str, values: tuple[str, ...], tenant_id: str) -> None:
     """Set preferences, such as theme='"dark"' columns=3."""
     given = {}
     for item in values:
         key, _, text = item.partition("=")
         given[key] = json_value(key, text)
-    _in_scope(door, tenant_id, lambda scope: scope.preferences.set(user_id, given))
+    in_scope(door, tenant_id, lambda scope: scope.preferences.set(user_id, given))
     door.show({"set": sorted(given)}, pairs)
 
 
@@ -215,20 +204,20 @@ def set_preferences(door: Door, user_id: str, values: tuple[str, ...], tenant_id
 @click.argument("user_id", metavar="USER")
 @click.argument("key")
 @click.argument("patch", metavar="JSON")
-@_of_tenant
+@of_tenant
 def merge_preference(door: Door, user_id: str, key: str, patch: str, tenant_id: str) -> None:
     """Change parts of a preference that is an object; null takes a part away. Prints what it is then."""
     held = json_object("the patch", patch)
-    door.show(_in_scope(door, tenant_id, lambda scope: scope.preferences.merge(user_id, key, held)))
+    door.show(in_scope(door, tenant_id, lambda scope: scope.preferences.merge(user_id, key, held)))
 
 
 @command(preference, "unset")
 @click.argument("user_id", metavar="USER")
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
-@_of_tenant
+@of_tenant
 def unset_preferences(door: Door, user_id: str, keys: tuple[str, ...], tenant_id: str) -> None:
     """Forget preferences."""
-    count = _in_scope(door, tenant_id, lambda scope: scope.preferences.unset(user_id, keys))
+    count = in_scope(door, tenant_id, lambda scope: scope.preferences.unset(user_id, keys))
     door.show({"unset": count}, pairs)
 
 

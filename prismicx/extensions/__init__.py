@@ -1,0 +1,1 @@
+"""Extensions of users, how they are used and how practical they are. Reference: User Extensions Database."""
