@@ -76,6 +76,28 @@ def check_object(code: str, label: str, value: Any, limit: int = JSON_LIMIT) -> 
     return check_json(code, label, dict(value), limit)
 
 
+def check_document(code: str, label: str, value: Any, limit: int = JSON_LIMIT) -> None:
+    """See that a value is a JSON object that MongoDB stores as it is: no whole number beyond 64 bits, no name that
+    begins with ``$``.
+
+    Raises:
+        InvalidInput: with the code.
+    """
+    check_object(code, label, value, limit)
+    pending: list[Any] = [value]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, Mapping):
+            wrong = [name for name in part if name.startswith("$") or not name]
+            if wrong:
+                raise InvalidInput(code, f"{label} has the name {quoted(wrong[0])}", "give names without $ before them")
+            pending += part.values()
+        elif isinstance(part, (list, tuple)):
+            pending += part
+        elif isinstance(part, int) and not -(2**63) <= part < 2**63:
+            raise InvalidInput(code, f"{label} holds {quoted(part)}", "give whole numbers of at most 64 bits, or texts")
+
+
 def _problem_of(value: Any, depth: int) -> str:
     if isinstance(value, str):
         return "" if _storable(value) else "holds NUL or half a surrogate pair"

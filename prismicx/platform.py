@@ -22,6 +22,7 @@ from prismicx.remembered import Remembered
 from prismicx.settings import Settings, load
 from prismicx.systems.catalogue import DATABASE, Catalogue
 from prismicx.systems.installation import Installation, Installations
+from prismicx.tasks.repository import Tasks
 from prismicx.tenants.provisioning import Provisioning
 from prismicx.tenants.registry import Registry
 from prismicx.tenants.values import Entry, NewTenant, Placement, Status, Tenant
@@ -210,6 +211,11 @@ class TenantScope:
     def extensions(self) -> Extensions:
         """Extensions of its users, and how practical they are."""
         return Extensions(self.tenant_id, lambda: self.sql("system_users", service="extensions"))
+
+    @property
+    def tasks(self) -> Tasks:
+        """Its background tasks."""
+        return Tasks(lambda: self.collection("tasks"))
 
     @property
     def user_transfer(self) -> Transfer:

@@ -26,11 +26,11 @@ def extension() -> None:
 @command(extension, "create")
 @click.argument("user_id", metavar="USER")
 @of_tenant
-@click.option("--type", required=True)
-@click.option("--name", required=True)
-@click.option("--description")
+@click.option("--type", required=True, help="Type, such as widget or welcome.")
+@click.option("--name", required=True, help="What it is called.")
+@click.option("--description", help="What it is for.")
 @click.option("--priority", type=int, default=0, show_default=True, help="The lower, the earlier.")
-@click.option("--disabled", is_flag=True)
+@click.option("--disabled", is_flag=True, help="Make it switched off.")
 @click.option("--metadata", help="A JSON object.")
 def create(door: Door, user_id: str, tenant_id: str, disabled: bool, metadata: str | None, **values: Any) -> None:
     """Give a user an extension."""
@@ -40,11 +40,11 @@ def create(door: Door, user_id: str, tenant_id: str, disabled: bool, metadata: s
 
 @command(extension, "list")
 @of_tenant
-@click.option("--user", "user_id", metavar="USER")
-@click.option("--type")
-@click.option("--enabled/--disabled", default=None)
+@click.option("--user", "user_id", metavar="USER", help="Only those of this user.")
+@click.option("--type", help="Type, such as widget or welcome.")
+@click.option("--enabled/--disabled", default=None, help="Only those switched on, or off.")
 @click.option("--after", help="The `next` of the page before.")
-@click.option("--limit", type=int, default=100, show_default=True)
+@click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
 def list_command(door: Door, tenant_id: str, **filters: Any) -> None:
     """Extensions in the order of their priorities."""
     page = in_scope(door, tenant_id, lambda scope: scope.extensions.list(**filters))
@@ -76,10 +76,10 @@ def show(door: Door, extension_id: str, tenant_id: str) -> None:
 @click.argument("extension_id", metavar="ID")
 @of_tenant
 @click.option("--version", help="Only if the extension still has this version.")
-@click.option("--type")
-@click.option("--name")
-@click.option("--description")
-@click.option("--priority", type=int)
+@click.option("--type", help="Type, such as widget or welcome.")
+@click.option("--name", help="What it is called.")
+@click.option("--description", help="What it is for.")
+@click.option("--priority", type=int, help="The lower, the earlier.")
 @click.option("--metadata", help="A JSON object, in place of the one before.")
 def update(
     door: Door, extension_id: str, tenant_id: str, version: str | None, metadata: str | None, **changes: Any
@@ -129,7 +129,7 @@ def delete(door: Door, extension_id: str, tenant_id: str) -> None:
 @command(extension, "use")
 @click.argument("extension_id", metavar="ID")
 @of_tenant
-@click.option("--times", type=int, default=1, show_default=True)
+@click.option("--times", type=int, default=1, show_default=True, help="How many uses to count.")
 def use(door: Door, extension_id: str, tenant_id: str, times: int) -> None:
     """Count uses of an extension."""
 
@@ -159,7 +159,7 @@ def feedback(door: Door, extension_id: str, score: float, tenant_id: str) -> Non
 @click.argument("factor")
 @click.argument("value", type=int)
 @of_tenant
-@click.option("--weight", type=float, default=1.0, show_default=True)
+@click.option("--weight", type=float, default=1.0, show_default=True, help="Weight of the value in the mean.")
 def rate(door: Door, extension_id: str, factor: str, value: int, tenant_id: str, weight: float) -> None:
     """Rate a factor from 1 to 10; prints how practical the extension is then."""
     done = in_scope(door, tenant_id, lambda scope: scope.extensions.rate(extension_id, factor, value, weight))
@@ -193,8 +193,8 @@ def what_if(door: Door, extension_id: str, weights: tuple[str, ...], tenant_id: 
 
 @command(extension, "ranking")
 @of_tenant
-@click.option("--by", type=click.Choice(ORDERS), default="practicality", show_default=True)
-@click.option("--limit", type=int, default=20, show_default=True)
+@click.option("--by", type=click.Choice(ORDERS), default="practicality", show_default=True, help="What decides.")
+@click.option("--limit", type=int, default=20, show_default=True, help="At most so many.")
 def ranking(door: Door, tenant_id: str, by: Any, limit: int) -> None:
     """The tenant's extensions, the best first."""
     rows = in_scope(door, tenant_id, lambda scope: scope.extensions.ranking(by, limit=limit))

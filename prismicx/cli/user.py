@@ -33,11 +33,11 @@ def preference() -> None:
 
 @command(user, "create")
 @of_tenant
-@click.option("--username", required=True)
+@click.option("--username", required=True, help="Name the user goes by; several may have the same.")
 @click.option("--email", required=True, help="Unique within the tenant, in capitals or small letters.")
-@click.option("--first-name")
-@click.option("--last-name")
-@click.option("--role", default="user", show_default=True)
+@click.option("--first-name", help="Given name.")
+@click.option("--last-name", help="Family name.")
+@click.option("--role", default="user", show_default=True, help="Role, such as admin or user.")
 @click.option("--metadata", help="A JSON object.")
 @click.option("--password-stdin", is_flag=True, help="Read a password from standard input; without it none is set.")
 def create(door: Door, tenant_id: str, password_stdin: bool, metadata: str | None, **values: Any) -> None:
@@ -50,11 +50,11 @@ def create(door: Door, tenant_id: str, password_stdin: bool, metadata: str | Non
 
 @command(user, "list")
 @of_tenant
-@click.option("--status", type=click.Choice(STATUSES))
-@click.option("--role")
+@click.option("--status", type=click.Choice(STATUSES), help="Only those in this state.")
+@click.option("--role", help="Role, such as admin or user.")
 @click.option("--text", help="What username, address, first or last name holds.")
 @click.option("--after", help="The `next` of the page before.")
-@click.option("--limit", type=int, default=100, show_default=True)
+@click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
 def list_command(door: Door, tenant_id: str, **filters: Any) -> None:
     """Users in the order of their addresses."""
     page = in_scope(door, tenant_id, lambda scope: scope.users.list(**filters))
@@ -79,11 +79,11 @@ def show(door: Door, who: str, tenant_id: str) -> None:
 @click.argument("user_id", metavar="ID")
 @of_tenant
 @click.option("--version", help="Only if the user still has this version.")
-@click.option("--username")
-@click.option("--email")
-@click.option("--first-name")
-@click.option("--last-name")
-@click.option("--role")
+@click.option("--username", help="Name the user goes by; several may have the same.")
+@click.option("--email", help="Address, unique within the tenant.")
+@click.option("--first-name", help="Given name.")
+@click.option("--last-name", help="Family name.")
+@click.option("--role", help="Role, such as admin or user.")
 @click.option("--metadata", help="A JSON object, in place of the one before.")
 def update(door: Door, user_id: str, tenant_id: str, version: str | None, metadata: str | None, **changes: Any) -> None:
     """Change some values of a user."""
@@ -139,7 +139,7 @@ def login(door: Door, email: str, tenant_id: str) -> None:
 
 
 @command(user, "import")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
 @of_tenant
 @click.option("--format", "form", type=click.Choice(FORMATS), help="As the file's name says, unless given.")
 @click.option("--skip-known", is_flag=True, help="Leave out addresses that are there already.")

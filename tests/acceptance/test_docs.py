@@ -61,6 +61,7 @@ EXPECTED = {
         "exported  4",
         "language   en",
     ],
+    "docs/tasks.md": ["enqueued  3", "cancelled", "{'report': {'pending': 2}}", "report   2", "task.transition"],
     "docs/extensions.md": ["8.666666666666666", "9.0", "20 uses", "1 Dark mode 20", "2 Scanner 3", "deleted"],
 }
 

@@ -1,0 +1,113 @@
+"""`task`: background tasks of a tenant."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from prismicx.cli.door import Door, command, json_object, pairs, table
+from prismicx.cli.scope import in_scope, of_tenant
+from prismicx.errors import InvalidInput
+from prismicx.tasks.values import STATUSES, NewTask
+
+_COLUMNS = ["task_id", "service", "type", "status", "priority", "created_at"]
+
+
+@click.group()
+def task() -> None:
+    """Background tasks: enqueue, list, show, cancel, retry, count."""
+
+
+@command(task, "enqueue")
+@of_tenant
+@click.option("--service", required=True, help="The service that is to run it.")
+@click.option("--type", required=True, help="Type, such as widget or welcome.")
+@click.option("--payload", default="{}", help="A JSON object.")
+@click.option("--priority", type=float, default=0, show_default=True, help="The higher, the earlier.")
+@click.option("--many", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True), metavar="FILE",
+              help="A payload a line, as JSON; a task for each.")  # fmt: skip
+def enqueue(
+    door: Door, tenant_id: str, service: str, type: str, payload: str, priority: float, many: Path | None
+) -> None:
+    """Put a task, or many, where their service will find them."""
+    if many is None:
+        held = json_object("payload", payload)
+        made = in_scope(door, tenant_id, lambda scope: scope.tasks.enqueue(
+            service=service, type=type, payload=held, priority=priority))  # fmt: skip
+        door.show(asdict(made), pairs)
+        return
+    with sys.stdin if str(many) == "-" else many.open(encoding="utf-8") as source:
+        lines = [(number, line) for number, line in enumerate(source, 1) if line.strip()]
+    tasks = [NewTask(service, type, json_object(f"line {number}", line), priority) for number, line in lines]
+    done = in_scope(door, tenant_id, lambda scope: scope.tasks.enqueue_many(tasks))
+    door.show({"enqueued": len(done)}, pairs)
+
+
+@command(task, "list")
+@of_tenant
+@click.option("--status", type=click.Choice(STATUSES), help="Only those in this state.")
+@click.option("--type", help="Type, such as widget or welcome.")
+@click.option("--service", help="Service that runs it.")
+@click.option("--since", help="Enqueued at this time or later, as 2026-01-31T12:00; UTC unless it has a zone.")
+@click.option("--until", help="Enqueued before this time.")
+@click.option("--after", help="The `next` of the page before.")
+@click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
+def list_command(door: Door, tenant_id: str, since: str | None, until: str | None, **filters: Any) -> None:
+    """Tasks in the order they were enqueued."""
+    filters |= {"since": _time("--since", since), "until": _time("--until", until)}
+    page = in_scope(door, tenant_id, lambda scope: scope.tasks.list(**filters))
+
+    def text(data: dict[str, Any]) -> None:
+        table(data["tasks"], _COLUMNS)
+        if data["next"]:
+            door.tell(f"there are more: --after {data['next']}")
+
+    door.show({"tasks": [asdict(item) for item in page.items], "next": page.next}, text)
+
+
+@command(task, "show")
+@click.argument("task_id", metavar="ID")
+@of_tenant
+def show(door: Door, task_id: str, tenant_id: str) -> None:
+    """A task with its payload and what came of it."""
+    door.show(asdict(in_scope(door, tenant_id, lambda scope: scope.tasks.get(task_id))), pairs)
+
+
+@command(task, "cancel")
+@click.argument("task_id", metavar="ID")
+@of_tenant
+def cancel(door: Door, task_id: str, tenant_id: str) -> None:
+    """Cancel a task that waits or runs."""
+    door.show(asdict(in_scope(door, tenant_id, lambda scope: scope.tasks.cancel(task_id))), pairs)
+
+
+@command(task, "retry")
+@click.argument("task_id", metavar="ID")
+@of_tenant
+def retry(door: Door, task_id: str, tenant_id: str) -> None:
+    """Let a task that failed or was cancelled wait again."""
+    door.show(asdict(in_scope(door, tenant_id, lambda scope: scope.tasks.retry(task_id))), pairs)
+
+
+@command(task, "stats")
+@of_tenant
+def stats(door: Door, tenant_id: str) -> None:
+    """How many tasks there are, by type and status."""
+    counts = in_scope(door, tenant_id, lambda scope: scope.tasks.counts())
+    rows = [{"type": name, **found} for name, found in counts.items()]
+    door.show(counts, lambda _: table(rows, ["type", *STATUSES]))
+
+
+def _time(option: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput("usage.time", f"{option} is {text!r:.60}", "give a time as 2026-01-31T12:00") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""Background tasks of a tenant, as documents. Reference: Task Repository Database."""

@@ -1,0 +1,89 @@
+"""What a task is, and the rules its values obey. Reference: `tasks` Collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from prismicx.checks import check_document, check_text
+from prismicx.errors import InvalidInput, quoted
+
+Status = Literal["pending", "running", "completed", "failed", "cancelled"]
+STATUSES: tuple[Status, ...] = ("pending", "running", "completed", "failed", "cancelled")
+
+INVALID = "task.invalid"
+
+PAYLOAD_LIMIT = 64 * 1024
+PRIORITY_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """The values of a task to enqueue, checked.
+
+    Attributes:
+        service: the service that is to run it.
+        payload: JSON of at most 64 KiB.
+        priority: the higher, the earlier.
+
+    Raises:
+        InvalidInput: ``task.invalid``.
+    """
+
+    service: str
+    type: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    priority: float = 0
+
+    def __post_init__(self) -> None:
+        check_text(INVALID, "service", self.service, 100)
+        check_text(INVALID, "type", self.type, 100)
+        check_document(INVALID, "payload", self.payload, PAYLOAD_LIMIT)
+        plain = isinstance(self.priority, (int, float)) and not isinstance(self.priority, bool)
+        if not plain or not abs(self.priority) <= PRIORITY_LIMIT:
+            raise InvalidInput(
+                INVALID, f"priority is {quoted(self.priority)}", f"give a number, -{PRIORITY_LIMIT} to {PRIORITY_LIMIT}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task; times are aware, UTC.
+
+    Attributes:
+        result: what it gave, when it is completed.
+        error: what went wrong, when it failed.
+    """
+
+    task_id: str
+    service: str
+    type: str
+    status: Status
+    priority: float
+    payload: Mapping[str, Any]
+    created_at: datetime
+    updated_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    result: Mapping[str, Any] | None = None
+    error: Mapping[str, Any] | None = None
+
+
+def task_of(document: Mapping[str, Any]) -> Task:
+    """The task of a document; what later versions keep beside it is left out."""
+    return Task(
+        document["task_id"],
+        document["service_id"],
+        document["type"],
+        document["status"],
+        document["priority"],
+        document["payload"],
+        document["created_at"],
+        document.get("updated_at"),
+        document.get("started_at"),
+        document.get("completed_at"),
+        document.get("result"),
+        document.get("error"),
+    )
