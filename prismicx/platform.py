@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -252,8 +251,8 @@ class TenantScope:
                 f"{quoted(service)} is no service of {database}",
                 f"services are {', '.join(services)}",
             )
-        pool = partial(self._platform._postgres.pool, service or services[0], database)
-        return Sql(pool, in_shared_tables(self.tenant_id))
+        opening = in_shared_tables(self.tenant_id)
+        return Sql(self._platform._postgres, service or services[0], database, opening)
 
     def system(self, system_type: str) -> SystemScope:
         """The tenant's installation of a type of management system, such as ``crm``.
@@ -334,7 +333,7 @@ class SystemScope:
             # With the time: going back to a version does not give back the very same tables.
             return f"/* {schema} {installed.version} {installed.updated_at:%Y%m%dT%H%M%S.%f} */ "
 
-        return Sql(partial(platform._postgres.pool, "systems", DATABASE), opening, label=label)
+        return Sql(platform._postgres, "systems", DATABASE, opening, label=label)
 
 
 def connect(*, config: Path | None = None, **flags: Any) -> AbstractAsyncContextManager[Platform]:

@@ -72,20 +72,21 @@ class Postgres:
         self._pools: dict[tuple[str, str], Pool] = {}
         self._opening = asyncio.Lock()
 
+    def opened(self, service: str, database: str) -> Pool | None:
+        """The pool of a service on a database, if it was opened already."""
+        return self._pools.get((service, database))
+
     async def pool(self, service: str, database: str) -> Pool:
         """The pool of a service on a database of the reference.
 
         Raises:
             Unavailable, Denied: as for `connect`, or ``credentials.missing``.
         """
-        key = (service, database)
-        pool = self._pools.get(key)
-        if pool is not None:
-            return pool
         async with self._opening:
-            if key not in self._pools:
-                self._pools[key] = await self._open(service, database)
-            return self._pools[key]
+            pool = self.opened(service, database)
+            if pool is None:
+                pool = self._pools[service, database] = await self._open(service, database)
+            return pool
 
     async def close(self) -> None:
         """Close every pool; connections in use get the connect time-out to finish."""

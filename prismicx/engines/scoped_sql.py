@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 import asyncpg
 
-from prismicx.engines.postgres import Pool, PooledConnection
+from prismicx.engines.postgres import PooledConnection, Postgres
 from prismicx.engines.statement_rules import check
 from prismicx.errors import BoundaryViolation, Conflict, Unavailable
 
@@ -43,7 +43,8 @@ class Sql:
     Each call takes one statement, with ``$1`` where values go.
 
     Args:
-        pool: finds the pool, when the block begins.
+        service: whose login and rights the statements have.
+        database: of the reference.
         opening: see `in_shared_tables` and `in_tenant_schema`.
         label: for a tenant's schema, what to put before each statement: a comment that names what is installed.
             PostgreSQL and the driver keep plans by the text of a statement, and the same text means another thing in
@@ -63,22 +64,28 @@ class Sql:
     __slots__ = (
         "_aborted",
         "_connection",
+        "_database",
         "_find_label",
-        "_find_pool",
         "_label",
         "_opening",
         "_pool",
+        "_postgres",
         "_savepoints",
+        "_service",
     )
 
     def __init__(
         self,
-        pool: Callable[[], Awaitable[Pool]],
+        postgres: Postgres,
+        service: str,
+        database: str,
         opening: str,
         *,
         label: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
-        self._find_pool = pool
+        self._postgres = postgres
+        self._service = service
+        self._database = database
         self._opening = opening
         self._find_label = label
         self._connection: PooledConnection | None = None
@@ -89,7 +96,8 @@ class Sql:
     async def __aenter__(self) -> Sql:
         if self._find_label is not None:
             self._label = await self._find_label()
-        self._pool = pool = await self._find_pool()
+        postgres, service, database = self._postgres, self._service, self._database
+        self._pool = pool = postgres.opened(service, database) or await postgres.pool(service, database)
         connection = await pool.acquire()
         try:
             await connection.execute(self._opening)

@@ -58,7 +58,7 @@ class Installations:
 
     async def list(self) -> list[Installation]:
         """What the tenant has, by system, failed installations included."""
-        async with Sql(self._pool, in_shared_tables(self._tenant_id)) as sql:
+        async with Sql(self._postgres, "fleet", DATABASE, in_shared_tables(self._tenant_id)) as sql:
             rows = await sql.fetch(queries.installations)
         return [
             Installation(
@@ -196,7 +196,7 @@ class Installations:
         )
 
     async def _record_failure(self, system_id: str, version: str | None, installing: bool, failure: str) -> None:
-        async with Sql(self._pool, in_shared_tables(self._tenant_id)) as sql:
+        async with Sql(self._postgres, "fleet", DATABASE, in_shared_tables(self._tenant_id)) as sql:
             if not installing:
                 await sql.execute(queries.note_failure, system_id, failure, utc_now())
                 return
