@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from prismicx.cli.door import Door, command, json_object, pairs, table
-from prismicx.cli.scope import in_scope, of_tenant
+from prismicx.cli.scope import in_scope, of_tenant, show_page
 from prismicx.errors import InvalidInput
 from prismicx.extensions.values import ORDERS, Extension
 from prismicx.platform import TenantScope
@@ -48,13 +48,7 @@ def create(door: Door, user_id: str, tenant_id: str, disabled: bool, metadata: s
 def list_command(door: Door, tenant_id: str, **filters: Any) -> None:
     """Extensions in the order of their priorities."""
     page = in_scope(door, tenant_id, lambda scope: scope.extensions.list(**filters))
-
-    def text(data: dict[str, Any]) -> None:
-        table(data["extensions"], _COLUMNS)
-        if data["next"]:
-            door.tell(f"there are more: --after {data['next']}")
-
-    door.show({"extensions": [_described(item) for item in page.items], "next": page.next}, text)
+    show_page(door, "extensions", page, _described, _COLUMNS)
 
 
 @command(extension, "show")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import click
 
-from prismicx.cli.door import Door
+from prismicx.cli.door import Door, table
+from prismicx.pages import Page
 from prismicx.platform import TenantScope, open_platform
 
 
@@ -24,3 +25,17 @@ def in_scope(door: Door, tenant_id: str, work: Callable[[TenantScope], Coroutine
             return await work(scope)
 
     return door.run(run())
+
+
+def show_page(
+    door: Door, noun: str, page: Page[Any], described: Callable[[Any], dict[str, Any]], columns: Sequence[str]
+) -> None:
+    """Show a page of items, and how to ask for the next one."""
+    items = [described(item) for item in page.items]
+
+    def text(_: Any) -> None:
+        table(items, columns)
+        if page.next:
+            door.tell(f"there are more: --after {page.next}")
+
+    door.show({noun: items, "next": page.next}, text)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from prismicx.cli.door import Door, command, json_object, pairs, table
-from prismicx.cli.scope import in_scope, of_tenant
+from prismicx.cli.scope import in_scope, of_tenant, show_page
 from prismicx.errors import InvalidInput
 from prismicx.tasks.values import STATUSES, NewTask
 
@@ -61,13 +61,7 @@ def list_command(door: Door, tenant_id: str, since: str | None, until: str | Non
     """Tasks in the order they were enqueued."""
     filters |= {"since": _time("--since", since), "until": _time("--until", until)}
     page = in_scope(door, tenant_id, lambda scope: scope.tasks.list(**filters))
-
-    def text(data: dict[str, Any]) -> None:
-        table(data["tasks"], _COLUMNS)
-        if data["next"]:
-            door.tell(f"there are more: --after {data['next']}")
-
-    door.show({"tasks": [asdict(item) for item in page.items], "next": page.next}, text)
+    show_page(door, "tasks", page, asdict, _COLUMNS)
 
 
 @command(task, "show")

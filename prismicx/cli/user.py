@@ -12,8 +12,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from prismicx.cli.door import Door, command, json_object, json_value, pairs, table
-from prismicx.cli.scope import in_scope, of_tenant
+from prismicx.cli.door import Door, command, json_object, json_value, pairs
+from prismicx.cli.scope import in_scope, of_tenant, show_page
 from prismicx.platform import TenantScope
 from prismicx.users.transfer import FORMATS, Format
 from prismicx.users.values import STATUSES, User
@@ -58,13 +58,7 @@ def create(door: Door, tenant_id: str, password_stdin: bool, metadata: str | Non
 def list_command(door: Door, tenant_id: str, **filters: Any) -> None:
     """Users in the order of their addresses."""
     page = in_scope(door, tenant_id, lambda scope: scope.users.list(**filters))
-
-    def text(data: dict[str, Any]) -> None:
-        table(data["users"], _COLUMNS)
-        if data["next"]:
-            door.tell(f"there are more: --after {data['next']}")
-
-    door.show({"users": [_described(item) for item in page.items], "next": page.next}, text)
+    show_page(door, "users", page, _described, _COLUMNS)
 
 
 @command(user, "show")

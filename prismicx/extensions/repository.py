@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
 
 from prismicx.checks import check_id, check_text
+from prismicx.clock import utc_now
 from prismicx.engines.scoped_sql import Sql
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
 from prismicx.extensions.values import (
@@ -71,7 +72,7 @@ class Extensions:
             async with self._open_sql() as sql:
                 await sql.execute(
                     queries.add, key, user, self._tenant_id, values.type, values.name, values.description,
-                    values.enabled, values.priority, _now(), values.metadata_text,
+                    values.enabled, values.priority, utc_now(), values.metadata_text,
                 )  # fmt: skip
                 return await _get(sql, key)
         except asyncpg.ForeignKeyViolationError as error:
@@ -147,7 +148,7 @@ class Extensions:
                 )
             before = ExtensionValues(held.type, held.name, held.description, held.enabled, held.priority, held.metadata)
             values = replace(before, **changes)
-            moment = max(_now(), held.updated_at.replace(tzinfo=None) + timedelta(microseconds=1))
+            moment = max(utc_now(), held.updated_at.replace(tzinfo=None) + timedelta(microseconds=1))
             await sql.execute(
                 queries.update, key, values.type, values.name, values.description, values.enabled, values.priority,
                 values.metadata_text, moment,
@@ -183,7 +184,7 @@ class Extensions:
                 raise InvalidInput(
                     INVALID, f"the order is not of the user's extensions: {wrong[0]}", "name each of them once"
                 )
-            await sql.execute(queries.reorder, keys, _now())
+            await sql.execute(queries.reorder, keys, utc_now())
 
     async def delete(self, extension_id: uuid.UUID | str) -> None:
         """Remove an extension with its metrics and factors; errors as `get`."""
@@ -201,7 +202,7 @@ class Extensions:
             InvalidInput: ``extension.invalid`` or ``extension.id_invalid``.
             NotFound: ``extension.unknown``.
         """
-        key, count, moment = _key(extension_id), check_integer("times", times, 1, 1_000_000), _now()
+        key, count, moment = _key(extension_id), check_integer("times", times, 1, 1_000_000), utc_now()
         async with self._open_sql() as sql:
             if not await sql.execute(queries.count_use, key, count, moment):
                 await _lock(sql, key)  # one of several that begin the metrics makes them, the others find them
@@ -215,7 +216,7 @@ class Extensions:
             InvalidInput: ``extension.invalid`` or ``extension.id_invalid``.
             NotFound: ``extension.unknown``.
         """
-        key, value, moment = _key(extension_id), check_number("score", score, 0, 10), _now()
+        key, value, moment = _key(extension_id), check_number("score", score, 0, 10), utc_now()
         async with self._open_sql() as sql:
             await _lock(sql, key)
             if not await sql.execute(queries.set_feedback, key, value, moment):
@@ -242,7 +243,9 @@ class Extensions:
         key, factor = _key(extension_id), Factor(name, value, weight)
         async with self._open_sql() as sql:
             await _get(sql, key)
-            await sql.execute(queries.set_factor, uuid.uuid4(), key, factor.name, factor.value, factor.weight, _now())
+            await sql.execute(
+                queries.set_factor, uuid.uuid4(), key, factor.name, factor.value, factor.weight, utc_now()
+            )
             return await _practicality(sql, key)
 
     async def unrate(self, extension_id: uuid.UUID | str, name: str) -> Practicality:
@@ -341,7 +344,3 @@ def _unknown_factor(name: object) -> NotFound:
     return NotFound(
         "factor.unknown", f"the extension has no factor {quoted(name)}", "prismicx extension show lists them"
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

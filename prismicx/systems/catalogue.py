@@ -14,6 +14,7 @@ from typing import Any
 
 from packaging.version import Version
 
+from prismicx.clock import utc_now
 from prismicx.engines.postgres import Pool, PooledConnection, Postgres
 from prismicx.errors import Conflict, NotFound, quoted
 from prismicx.statements import Statements
@@ -152,11 +153,6 @@ def unknown_system(system_id: object) -> NotFound:
     return NotFound(
         "system.unknown", f"there is no system {quoted(system_id)}", "prismicx system list shows those there are"
     )
-
-
-def utc_now() -> datetime:
-    """The time as the reference's TIMESTAMP columns take it: UTC without a zone."""
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 async def _check_unchanged(connection: PooledConnection, package: Package, published: Mapping[str, Any]) -> None:

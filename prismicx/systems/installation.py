@@ -13,12 +13,13 @@ from typing import Any
 
 import asyncpg
 
+from prismicx.clock import utc_now
 from prismicx.engines.postgres import Pool, PooledConnection, Postgres
 from prismicx.engines.scoped_sql import Sql, in_shared_tables
 from prismicx.errors import Conflict, NotFound, quoted
 from prismicx.names import Names
 from prismicx.remembered import Remembered
-from prismicx.systems.catalogue import DATABASE, queries, unknown_system, utc_now, version_id
+from prismicx.systems.catalogue import DATABASE, queries, unknown_system, version_id
 from prismicx.systems.package import NOTHING
 
 INSTALLED, FAILED = "installed", "failed"

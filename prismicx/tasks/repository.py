@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from prismicx.checks import check_text
+from prismicx.clock import utc_milliseconds
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
 from prismicx.pages import Page, check_limit, cursor_of, key_of
@@ -55,7 +56,7 @@ class Tasks:
             InvalidInput: ``task.invalid``.
         """
         collection = await self._open_collection()
-        moment = _now()
+        moment = utc_milliseconds()
         documents = [
             {
                 "task_id": str(uuid.uuid4()),
@@ -128,7 +129,7 @@ class Tasks:
             NotFound: ``task.unknown``.
             Conflict: ``task.transition`` when it has ended.
         """
-        return await self._bring(task_id, "cancelled", {"$set": {"completed_at": _now()}})
+        return await self._bring(task_id, "cancelled", {"$set": {"completed_at": utc_milliseconds()}})
 
     async def retry(self, task_id: str) -> Task:
         """Let a task that failed or was cancelled wait again; what came of it before is forgotten.
@@ -151,7 +152,7 @@ class Tasks:
 
     async def _bring(self, task_id: str, status: Status, update: dict[str, dict[str, Any]]) -> Task:
         key = _key(task_id)
-        change = {**update, "$set": {**update.get("$set", {}), "status": status, "updated_at": _now()}}
+        change = {**update, "$set": {**update.get("$set", {}), "status": status, "updated_at": utc_milliseconds()}}
         collection = await self._open_collection()
         done = await collection.update_one({"task_id": key, "status": {"$in": list(_SOURCES[status])}}, change)
         task = await self.get(key)
@@ -204,8 +205,3 @@ def _moment(milliseconds: int) -> datetime:
 
 def _milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
-
-
-def _now() -> datetime:
-    moment = datetime.now(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)  # what MongoDB keeps

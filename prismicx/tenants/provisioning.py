@@ -13,6 +13,7 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
+from prismicx.clock import utc_milliseconds
 from prismicx.credentials import generate
 from prismicx.engines.endpoints import Endpoint, login_of
 from prismicx.engines.mongo import USERS, Client, Mongo
@@ -22,7 +23,7 @@ from prismicx.names import Names
 from prismicx.reference.apply import ensure_collection, ensure_role
 from prismicx.reference.definitions import INSIGHTS, PLATFORM, collection, services
 from prismicx.statements import Statements
-from prismicx.tenants.registry import Registry, now
+from prismicx.tenants.registry import Registry
 from prismicx.tenants.values import NewTenant, Tenant, entry_of
 
 Document = dict[str, Any]
@@ -110,7 +111,7 @@ class Provisioning:
             "tenant_id": new.tenant_id,
             "name": new.name,
             "database_config": {"type": new.placement, "database_name": name, **config},
-            "created_at": now(),
+            "created_at": utc_milliseconds(),
             "status": "provisioning",
             "settings": {},
             **{label: value for label, value in labels.items() if value is not None},
@@ -187,7 +188,7 @@ class Provisioning:
                 "$setOnInsert": {
                     "type": config["type"],
                     "status": "active",
-                    "created_at": now(),
+                    "created_at": utc_milliseconds(),
                     "server": self._endpoint.host,
                     **region,
                 },
@@ -206,7 +207,7 @@ class Provisioning:
         tenants = await self._registry.collection("tenants")
         await tenants.update_one(
             {"tenant_id": tenant_id, "status": "provisioning"},
-            {"$set": {"status": "active", "updated_at": now()}},
+            {"$set": {"status": "active", "updated_at": utc_milliseconds()}},
         )
         await steps.finish()
         self._registry.forget(tenant_id)
@@ -222,7 +223,7 @@ class _Steps:
 
     async def begin(self, used: dict[str, str]) -> set[str]:
         """The steps that are done already."""
-        fresh = {"steps": {}, "names": used, "started_at": now()}
+        fresh = {"steps": {}, "names": used, "started_at": utc_milliseconds()}
         began = await self._collection.update_one(self._tenant, {"$setOnInsert": fresh}, upsert=True)
         if began.upserted_id is not None:
             return set()
@@ -230,7 +231,7 @@ class _Steps:
         return set(held["steps"]) if held else set()
 
     async def record(self, step: str) -> None:
-        await self._collection.update_one(self._tenant, {"$set": {f"steps.{step}": now()}})
+        await self._collection.update_one(self._tenant, {"$set": {f"steps.{step}": utc_milliseconds()}})
 
     async def finish(self) -> None:
-        await self._collection.update_one(self._tenant, {"$set": {"finished_at": now()}})
+        await self._collection.update_one(self._tenant, {"$set": {"finished_at": utc_milliseconds()}})

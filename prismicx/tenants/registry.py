@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection
 
 from prismicx.checks import check_object, check_text
+from prismicx.clock import utc_milliseconds
 from prismicx.engines.mongo import Mongo
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
 from prismicx.names import Names, check_tenant_id
@@ -140,7 +141,7 @@ class Registry:
                 merged = {**held.settings, **settings}
                 changes["settings"] = {key: value for key, value in merged.items() if value is not None}
                 check_object("tenant.invalid", "settings", changes["settings"])
-            moment = max(now(), (held.updated_at or held.created_at) + timedelta(milliseconds=1))
+            moment = max(utc_milliseconds(), (held.updated_at or held.created_at) + timedelta(milliseconds=1))
             done = await tenants.update_one(
                 {"tenant_id": tenant_id, "updated_at": held.updated_at}, {"$set": {**changes, "updated_at": moment}}
             )
@@ -161,7 +162,7 @@ class Registry:
         tenants = await self.collection("tenants")
         done = await tenants.update_one(
             {"tenant_id": tenant_id, "status": {"$in": sources}},
-            {"$set": {"status": status, "updated_at": now()}},
+            {"$set": {"status": status, "updated_at": utc_milliseconds()}},
         )
         self.forget(tenant_id)
         tenant = await self.get(tenant_id)
@@ -194,9 +195,3 @@ class Registry:
         entry = entry_of(document)
         self._entries.keep(tenant_id, entry, asked)
         return entry
-
-
-def now() -> datetime:
-    """The time, UTC, in the milliseconds that MongoDB keeps."""
-    moment = datetime.now(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -6,12 +6,12 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import jsonschema
 
 from prismicx.checks import check_json
+from prismicx.clock import utc_now
 from prismicx.engines.scoped_sql import Sql
 from prismicx.errors import InvalidInput, NotFound, quoted
 from prismicx.statements import Statements
@@ -138,7 +138,7 @@ class Preferences:
         texts = self._checked(values)
         async with self._open_sql() as sql:
             await _require(sql, user)
-            await sql.execute(queries.set, user, _now(), list(texts), list(texts.values()))
+            await sql.execute(queries.set, user, utc_now(), list(texts), list(texts.values()))
 
     async def merge(self, user_id: uuid.UUID | str, key: str, patch: Mapping[str, Any]) -> Any:
         """Change parts of a preference that is an object (RFC 7396: null takes a part away); what it is then.
@@ -158,7 +158,7 @@ class Preferences:
             held = json.loads(rows[0]["value"]) if rows else self._defaults().get(wanted)
             merged = _merged(held, patch)
             text = self._types.check(wanted, merged)
-            await sql.execute(queries.set, user, _now(), [wanted], [text])
+            await sql.execute(queries.set, user, utc_now(), [wanted], [text])
         return merged
 
     async def unset(self, user_id: uuid.UUID | str, keys: Iterable[str]) -> int:
@@ -213,7 +213,3 @@ def _merged(held: Any, patch: Any) -> Any:
         else:
             merged[name] = _merged(merged.get(name), value)
     return merged
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
 
 from prismicx.checks import check_id
+from prismicx.clock import utc_now
 from prismicx.engines.scoped_sql import Sql
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
 from prismicx.pages import Page, check_limit, cursor_of, key_of
@@ -57,7 +58,7 @@ class Users:
             async with self._open_sql() as sql:
                 row = await sql.fetchrow(
                     queries.add, uuid.uuid4(), self._tenant_id, values.username, values.email, kept, values.first_name,
-                    values.last_name, values.role, values.status, _now(), values.metadata_text,
+                    values.last_name, values.role, values.status, utc_now(), values.metadata_text,
                 )  # fmt: skip
         except asyncpg.UniqueViolationError as error:
             raise email_taken(values.email) from error
@@ -199,7 +200,7 @@ class Users:
         key = check_user_id(user_id)
         kept = await passwords.hashed(passwords.check_password(password))
         async with self._open_sql() as sql:
-            if not await sql.execute(queries.set_password, key, kept, _now()):
+            if not await sql.execute(queries.set_password, key, kept, utc_now()):
                 raise unknown_user(key)
 
     async def verify_password(self, user_id: uuid.UUID | str, password: str) -> bool:
@@ -226,7 +227,7 @@ class Users:
             stronger = await passwords.hashed(password) if passwords.rehash_wanted(kept or "") else None
             async with self._open_sql() as sql:
                 # With the hash that was checked: a password set meanwhile counts.
-                found = await sql.fetchrow(queries.logged_in, row["id"], kept, _now(), stronger)
+                found = await sql.fetchrow(queries.logged_in, row["id"], kept, utc_now(), stronger)
             if found is not None:
                 return user_of(found)
         elif row is None:
@@ -251,7 +252,7 @@ class Users:
                     held.username, held.email, held.first_name, held.last_name, held.role, held.status, held.metadata
                 )
                 values = replace(before, **changes)
-                moment = max(_now(), row["updated_at"] + timedelta(microseconds=1))
+                moment = max(utc_now(), row["updated_at"] + timedelta(microseconds=1))
                 changed = await sql.fetchrow(
                     queries.update, key, values.username, values.email, values.first_name, values.last_name,
                     values.role, values.status, values.metadata_text, moment,
@@ -297,7 +298,3 @@ def _there(row: asyncpg.Record | None) -> asyncpg.Record:
     if row is None:  # a statement with RETURNING that wrote a row gives it
         raise AssertionError("a row that was written was not returned")
     return row
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

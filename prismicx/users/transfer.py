@@ -7,12 +7,13 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Any, Literal, TextIO
 
 import asyncpg
 
+from prismicx.clock import utc_now
 from prismicx.engines.scoped_sql import Sql
 from prismicx.errors import Conflict, InvalidInput, PrismicXError, quoted
 from prismicx.users import passwords
@@ -117,7 +118,7 @@ class Transfer:
             [user.status for user in users],
             [user.metadata_text for user in users],
         ]
-        moment = datetime.now(UTC).replace(tzinfo=None)
+        moment = utc_now()
         statement = queries.add_new if skip_known else queries.add_many
         try:
             async with sql.savepoint():
