@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from prismicx.categories.repository import Categories
+from prismicx.categories.transfer import CategoryTransfer
 from prismicx.credentials import Credentials
 from prismicx.engines.endpoints import Endpoints, locate
 from prismicx.engines.mongo import Mongo
@@ -16,7 +18,7 @@ from prismicx.engines.scoped_sql import Sql, in_shared_tables, in_tenant_schema
 from prismicx.errors import InvalidInput, quoted
 from prismicx.extensions.repository import Extensions
 from prismicx.names import Names, check_system_type
-from prismicx.reference.definitions import CATEGORIES, TASKS
+from prismicx.reference.definitions import CATEGORIES, PLATFORM, TASKS
 from prismicx.remembered import Remembered
 from prismicx.settings import Settings, load
 from prismicx.systems.catalogue import DATABASE, Catalogue
@@ -217,6 +219,19 @@ class TenantScope:
         return Tasks(lambda: self.collection("tasks"))
 
     @property
+    def categories(self) -> Categories:
+        """Its category trees."""
+        return Categories(
+            lambda: self.collection("categories"),
+            lambda: self._shared_collection("category_trees", PLATFORM, "categories"),
+        )
+
+    @property
+    def category_transfer(self) -> CategoryTransfer:
+        """Whole trees of categories, from and to files."""
+        return CategoryTransfer(self.categories, lambda: self.collection("categories"))
+
+    @property
     def user_transfer(self) -> Transfer:
         """Many of its users at once, from and to files."""
         return Transfer(self.tenant_id, self.users, self._users_sql)
@@ -276,7 +291,9 @@ class TenantScope:
             raise InvalidInput(
                 "scope.collection_unknown", f"there is no collection {quoted(name)}", f"collections are {known}"
             )
-        database, service = _SHARED_COLLECTIONS[name]
+        return await self._shared_collection(name, *_SHARED_COLLECTIONS[name])
+
+    async def _shared_collection(self, name: str, database: str, service: str) -> ScopedCollection:
         client = await self._platform._mongo.service(service)
         return ScopedCollection(client[self._platform._names.server_wide(database)][name], self.tenant_id, [name])
 

@@ -138,7 +138,7 @@ class PrismicXGroup(click.Group):
         arguments = list(kwargs.get("args") or (args[0] if args and args[0] is not None else sys.argv[1:]))
         try:
             return super().main(*args, **kwargs)
-        except (PrismicXError, asyncpg.PostgresError, PyMongoError, OSError) as raised:
+        except (PrismicXError, asyncpg.PostgresError, PyMongoError, OSError, UnicodeDecodeError) as raised:
             error = _as_ours(raised)
             if "--json" in arguments:
                 held = {"code": error.code, "message": error.message, "remedy": error.remedy}
@@ -154,6 +154,8 @@ def _as_ours(error: Exception) -> PrismicXError:
     """The error itself, or what an engine or the system said as an error of the tree."""
     if isinstance(error, PrismicXError):
         return error
+    if isinstance(error, UnicodeDecodeError):
+        return InvalidInput("usage.encoding", f"the text is not UTF-8: {error}", "save the file as UTF-8")
     return PrismicXError("engine.failed", f"{type(error).__name__}: {error}", "prismicx doctor tells what is wrong")
 
 

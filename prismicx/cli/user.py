@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from prismicx.cli.door import Door, command, json_object, json_value, pairs
+from prismicx.cli.files import opened, progress, written
 from prismicx.cli.scope import in_scope, of_tenant, show_page
 from prismicx.platform import TenantScope
 from prismicx.users.transfer import FORMATS, Format
@@ -140,7 +138,7 @@ def login(door: Door, email: str, tenant_id: str) -> None:
 def import_command(door: Door, file: Path, tenant_id: str, form: Any, skip_known: bool) -> None:
     """Add users from CSV or JSON lines (`-` for standard input), all or none of them. They get no password."""
     kind: Format = form or _format_of(file)
-    with _opened(file, "r") as source, _progress() as told:
+    with opened(file) as source, progress("users") as told:
         done = in_scope(
             door, tenant_id, lambda scope: scope.user_transfer.read(source, kind, skip_known=skip_known, progress=told)
         )
@@ -154,7 +152,7 @@ def import_command(door: Door, file: Path, tenant_id: str, form: Any, skip_known
 def export(door: Door, file: Path, tenant_id: str, form: Any) -> None:
     """Write all users to CSV or JSON lines (`-` for standard output), without passwords."""
     kind: Format = form or _format_of(file)
-    with _opened(file, "w") as target:
+    with written(file) as target:
         count = in_scope(door, tenant_id, lambda scope: scope.user_transfer.write(target, kind))
     if str(file) != "-":
         door.show({"exported": count}, pairs)
@@ -239,31 +237,3 @@ def _format_of(file: Path) -> Format:
     if kind is None:
         raise click.UsageError(f"{file} does not say its format: give --format csv or --format jsonl")
     return kind
-
-
-def _opened(file: Path, mode: str) -> TextIO:
-    # With a byte order mark or without: spreadsheets write one.
-    encoding = "utf-8-sig" if mode == "r" else "utf-8"
-    stream: TextIO = click.open_file(str(file), mode, encoding=encoding)  # type: ignore[assignment]
-    return stream
-
-
-class _progress:
-    """Tells at a terminal how many were read."""
-
-    def __init__(self) -> None:
-        self._bar = Progress(
-            TextColumn("{task.completed:,.0f} users"),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            disable=not sys.stderr.isatty(),
-        )
-        self._task = self._bar.add_task("users", total=None)
-
-    def __enter__(self) -> Callable[[int], None]:
-        self._bar.start()
-        return lambda count: self._bar.update(self._task, completed=count)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()

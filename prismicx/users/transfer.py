@@ -144,7 +144,10 @@ def _rows(source: TextIO, format: Format) -> Iterator[tuple[int, dict[str, Any] 
 
 def _csv_rows(source: TextIO) -> Iterator[tuple[int, dict[str, Any] | str]]:
     reader = csv.DictReader(source, strict=True)
-    names = reader.fieldnames or []
+    try:
+        names = reader.fieldnames or []
+    except csv.Error as error:
+        raise InvalidInput("import.invalid", f"line 1 is no CSV: {error}", "mend the line") from error
     unknown = [name for name in names if name not in _WRITTEN]
     missing = [name for name in ("username", "email") if name not in names]
     if unknown or missing:

@@ -62,6 +62,17 @@ EXPECTED = {
         "language   en",
     ],
     "docs/tasks.md": ["enqueued  3", "cancelled", "{'report': {'pending': 2}}", "report   2", "task.transition"],
+    "docs/categories.md": [
+        "added      4",
+        "Cars > Sports > Vans > Campers",
+        "category.cycle",
+        "['Cars', 'SUVs', 'Sports']",
+        "renamed  Automobiles",
+        "missing  Automobiles > Sports",
+        "removed    3",
+        "exported  3",
+        "every category is in its place",
+    ],
     "docs/extensions.md": ["8.666666666666666", "9.0", "20 uses", "1 Dark mode 20", "2 Scanner 3", "deleted"],
 }
 

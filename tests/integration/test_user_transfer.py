@@ -72,6 +72,7 @@ async def test_a_wrong_line_is_named_and_nothing_is_added(px: Platform, tenant: 
         ("username,email,metadata\nada,a@b.c,{\n", "metadata that is no JSON"),
         ("username,email,status\nada,a@b.c,dead\n", "status"),
         ('username,email\n"ada,a@b.c\n', "CSV"),
+        ('"username\n', "line 1 is no CSV"),
         ("", "no column username"),
     ],
 )

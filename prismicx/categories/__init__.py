@@ -1,0 +1,1 @@
+"""Category trees of a tenant. Reference: Category Repository Database."""

@@ -1,0 +1,262 @@
+"""Changing categories, one change of a tenant's tree at a time.
+
+Moving A below B while B moves below A would make a cycle, though neither transaction sees the other's. So every change
+of the tree also changes one document of the tenant, and of two at once the engine lets one wait. Names of siblings are
+compared within such a change, too.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import DuplicateKeyError
+
+from prismicx.categories.reading import CategoryReader, Document, OpenCollection, category_by_id
+from prismicx.categories.values import (
+    INVALID,
+    Attribute,
+    AttributeType,
+    Category,
+    CategoryValues,
+    attributes_of,
+    category_of,
+    check_category_id,
+    name_taken,
+    unknown_category,
+)
+from prismicx.clock import utc_milliseconds
+from prismicx.engines.scoped_documents import ScopedCollection
+from prismicx.engines.transactions import in_transaction
+from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
+
+T = TypeVar("T")
+
+Work = Callable[[ScopedCollection, AsyncClientSession], Coroutine[Any, Any, T]]
+
+_TRIES = 10
+_CHANGEABLE = {"name", "description", "attributes"}
+
+
+class _TreeBegun(Exception):
+    """Another transaction made the tree's document meanwhile."""
+
+
+class CategoryEditor(CategoryReader):
+    """Changes what a category says of itself; its place stays.
+
+    Args:
+        open_collection: finds the tenant's part of the collection.
+        open_trees: finds the document that every change of the tenant's tree changes too.
+    """
+
+    def __init__(self, open_collection: OpenCollection, open_trees: OpenCollection) -> None:
+        super().__init__(open_collection)
+        self._open_trees = open_trees
+
+    async def update(self, category_id: uuid.UUID | str, *, version: str | None = None, **changes: Any) -> Category:
+        """Change ``name``, ``description`` (None takes it away) or ``attributes``.
+
+        Args:
+            version: of the category the changes were made to; without it the last writer wins.
+
+        Raises:
+            InvalidInput: ``category.invalid`` or ``category.id_invalid``.
+            NotFound: ``category.unknown``.
+            Conflict: ``category.changed`` when it has another version now, ``category.name_taken``.
+        """
+        unknown = sorted(changes.keys() - _CHANGEABLE)
+        if unknown:
+            raise InvalidInput(
+                INVALID,
+                f"{quoted(unknown[0])} cannot be changed",
+                f"changes are of {', '.join(sorted(_CHANGEABLE))}; move changes the parent",
+            )
+
+        def changed(document: Document) -> Document:
+            before = category_of(document).values
+            given = {**changes}
+            if "attributes" in given:
+                given["attributes"] = attributes_of(given["attributes"])
+            stored = CategoryValues(**{name: given.get(name, getattr(before, name)) for name in _CHANGEABLE}).stored()
+            return {name: stored.get(name) for name in given}
+
+        if "name" not in changes:
+            return await self._edit(category_id, version, changed)
+        name = CategoryValues(changes["name"]).name
+
+        async def work(collection: ScopedCollection, session: AsyncClientSession) -> Category:
+            category = await category_by_id(collection, category_id, session)
+            await check_name(collection, session, name, category.parent_id, category.category_id)
+            return await _edited(collection, session, category_id, version, changed)
+
+        return await self.restructure(work)
+
+    async def rename(self, category_id: uuid.UUID | str, name: str, *, version: str | None = None) -> Category:
+        """Give a category another name; errors as `update`."""
+        return await self.update(category_id, version=version, name=name)
+
+    async def describe(
+        self, category_id: uuid.UUID | str, description: str | None, *, version: str | None = None
+    ) -> Category:
+        """Say what belongs in a category; errors as `update`."""
+        return await self.update(category_id, version=version, description=description)
+
+    async def set_attribute(
+        self,
+        category_id: uuid.UUID | str,
+        name: str,
+        value: str | float | bool | None = None,
+        *,
+        type: AttributeType | None = None,
+    ) -> Category:
+        """Add an attribute, or give the one of that name another value; others stay, whoever changes them meanwhile.
+
+        Args:
+            type: ``text``, ``number``, ``boolean`` or ``date``; that of the value unless given.
+
+        Raises:
+            InvalidInput: ``category.invalid`` or ``category.id_invalid``.
+            NotFound: ``category.unknown``.
+        """
+        (attribute,) = attributes_of([{"name": name, "value": value, **({} if type is None else {"type": type})}])
+
+        def changed(document: Document) -> Document:
+            held = list(document.get("attributes", ()))
+            places = [place for place, item in enumerate(held) if item.get("name") == attribute.name]
+            if places:
+                held[places[0]] = attribute.stored()
+            else:
+                held.append(attribute.stored())
+            CategoryValues(document["name"], None, tuple(Attribute(str(place)) for place in range(len(held))))
+            return {"attributes": held}
+
+        return await self._edit(category_id, None, changed)
+
+    async def remove_attribute(self, category_id: uuid.UUID | str, name: str) -> Category:
+        """Take an attribute away.
+
+        Raises:
+            InvalidInput: ``category.id_invalid``.
+            NotFound: ``category.unknown`` or ``attribute.unknown``.
+        """
+
+        def changed(document: Document) -> Document:
+            held = document.get("attributes", ())
+            left = [item for item in held if item.get("name") != name]
+            if len(left) == len(held):
+                raise NotFound(
+                    "attribute.unknown",
+                    f"the category has no attribute {quoted(name)}",
+                    "prismicx category show lists them",
+                )
+            return {"attributes": left or None}
+
+        return await self._edit(category_id, None, changed)
+
+    async def _edit(
+        self, category_id: uuid.UUID | str, version: str | None, changed: Callable[[Document], Document]
+    ) -> Category:
+        return await _edited(await self._open_collection(), None, category_id, version, changed)
+
+    async def restructure(self, work: Work[T]) -> T:
+        """Run a change of the tree in a transaction, while no other change of the tenant's tree is under way.
+
+        Raises:
+            Conflict: ``documents.busy``.
+            Unavailable: ``mongo.lost``.
+        """
+        collection, trees = await self._open_collection(), await self._open_trees()
+
+        async def run(session: AsyncClientSession) -> T:
+            try:
+                await trees.update_one({}, {"$inc": {"changes": 1}}, upsert=True, session=session)
+            except DuplicateKeyError as error:
+                raise _TreeBegun from error
+            return await work(collection, session)
+
+        try:
+            return await in_transaction(collection, run)
+        except _TreeBegun:
+            return await in_transaction(collection, run)
+
+
+async def _edited(
+    collection: ScopedCollection,
+    session: AsyncClientSession | None,
+    category_id: uuid.UUID | str,
+    version: str | None,
+    changed: Callable[[Document], Document],
+) -> Category:
+    """Write what `changed` makes of the document as it is; None takes a field away."""
+    key = check_category_id(category_id)
+    for _ in range(_TRIES):
+        document = await collection.find_one({"category_id": key}, session=session)
+        if document is None:
+            raise unknown_category(key)
+        held = category_of(document)
+        if version is not None and version != held.version:
+            raise Conflict(
+                "category.changed",
+                f"the category {key} has the version {held.version}, not {quoted(version)}",
+                "read it again, and make the changes to what it is now",
+            )
+        update = update_of({**changed(document), "updated_at": later_than(held)})
+        unchanged = {"category_id": key, "updated_at": held.updated_at}
+        done = await collection.update_one(unchanged, update, session=session)
+        if done.matched_count:
+            return await category_by_id(collection, key, session)
+    raise Conflict("documents.busy", f"the category {key} is being changed by others all the time", "try again")
+
+
+async def check_name(
+    collection: ScopedCollection,
+    session: AsyncClientSession,
+    name: str,
+    parent_id: str | None,
+    category_id: str | None = None,
+) -> None:
+    """See, within a change of the tree, that no other category below the parent has the name.
+
+    Raises:
+        Conflict: ``category.name_taken``.
+    """
+    wanted = {"parent_id": parent_id, "name": name, "category_id": {"$ne": category_id}}
+    if await collection.find_one(wanted, {"_id": 1}, session=session) is not None:
+        raise name_taken(name, parent_id)
+
+
+def new_document(
+    values: CategoryValues, ancestors: Sequence[str], *, category_id: str | None = None, source_id: str | None = None
+) -> Document:
+    """A category to insert below the last of its ancestors, or at the root."""
+    moment = utc_milliseconds()
+    return {
+        "category_id": category_id or str(uuid.uuid4()),
+        **values.stored(),
+        **({"parent_id": ancestors[-1]} if ancestors else {}),
+        **({} if source_id is None else {"source_id": source_id}),
+        "ancestors": list(ancestors),
+        "created_at": moment,
+        "updated_at": moment,
+    }
+
+
+def update_of(fields: Mapping[str, Any]) -> dict[str, Document]:
+    """An update that sets fields; those that are None are taken away."""
+    update = {"$set": {name: value for name, value in fields.items() if value is not None}}
+    gone = {name: "" for name, value in fields.items() if value is None}
+    return {**update, **({"$unset": gone} if gone else {})}
+
+
+def later_than(category: Category) -> Any:
+    """Now, but after the category's last change, so that its version changes."""
+    return max(utc_milliseconds(), (category.updated_at or category.created_at) + timedelta(milliseconds=1))
+
+
+def ids_of(categories: Iterable[Category]) -> list[str]:
+    """The ids of categories."""
+    return [category.category_id for category in categories]

@@ -1,0 +1,56 @@
+"""What commands that read or write files have: the file, opened, and a word on how far they are."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import click
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+
+def opened(file: Path) -> TextIO:
+    """A text file to read; ``-`` is standard input."""
+    # With a byte order mark or without: spreadsheets write one.
+    stream: TextIO = click.open_file(str(file), encoding="utf-8-sig")  # type: ignore[assignment]
+    return stream
+
+
+@contextmanager
+def written(file: Path) -> Iterator[TextIO]:
+    """A text file to write; ``-`` is standard output. What was there stays until everything is written."""
+    if str(file) == "-":
+        yield sys.stdout
+        return
+    part = file.with_name(f".{file.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as target:
+            yield target
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class progress:
+    """Tells at a terminal how many things were read."""
+
+    def __init__(self, noun: str) -> None:
+        self._bar = Progress(
+            TextColumn("{task.completed:,.0f} " + noun),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            disable=not sys.stderr.isatty(),
+        )
+        self._task = self._bar.add_task(noun, total=None)
+
+    def __enter__(self) -> Callable[[int], None]:
+        self._bar.start()
+        return lambda count: self._bar.update(self._task, completed=count)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
