@@ -19,6 +19,11 @@ class Statements:
         parts = _NAME.split(files(package).joinpath(file).read_text(encoding="utf-8"))
         self._statements = {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What its statements are called."""
+        return frozenset(self._statements)
+
     def __getattr__(self, name: str) -> str:
         try:
             return self._statements[name]
