@@ -18,8 +18,9 @@ from prismicx.errors import (
     PrismicXError,
     Unavailable,
 )
-from prismicx.platform import Platform, SystemScope, Tenants, TenantScope, connect
+from prismicx.platform import Platform, SystemScope, TenantScope, connect
 from prismicx.systems.installation import Installation
+from prismicx.tenants.tenants import Tenants
 from prismicx.tenants.values import Tenant
 
 __all__ = [
