@@ -47,7 +47,7 @@ class Platform:
     """One platform over both engines, made by `connect`.
 
     Attributes:
-        tenants: makes, lists, suspends and resumes tenants.
+        tenants: makes, lists and changes tenants, and lets them in or not.
         catalogue: the management systems that can be installed.
         preference_types: what services register of the preferences they read.
     """

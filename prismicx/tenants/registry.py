@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from pymongo.asynchronous.collection import AsyncCollection
 
@@ -21,11 +21,18 @@ from prismicx.tenants.values import LABEL_LIMIT, NAME_LIMIT, STATUSES, Entry, St
 PAGE_LIMIT = 1000
 _TRIES = 10
 
-_ALLOWED: dict[Status, tuple[Status, ...]] = {
-    "active": ("suspended",),
-    "suspended": ("active",),
+Verb = Literal["suspend", "resume", "deactivate", "activate"]
+
+_VERBS: dict[Verb, tuple[tuple[Status, ...], Status]] = {
+    "suspend": (("active",), "suspended"),
+    "resume": (("suspended",), "active"),
+    "deactivate": (("active", "suspended"), "inactive"),
+    "activate": (("inactive",), "active"),
 }
-"""Which state may follow which, so far; provisioning ends in `active` by itself."""
+"""From which states a verb leads to which; provisioning ends in `active` by itself."""
+
+_WAY_IN: dict[Status, Verb] = {"suspended": "resume", "inactive": "activate"}
+"""What lets a tenant in again."""
 
 
 class Registry:
@@ -104,7 +111,7 @@ class Registry:
         raise Denied(
             f"tenant.{status}",
             f"the tenant {tenant_id} is {status}",
-            f"prismicx tenant resume {tenant_id}" if status == "suspended" else "",
+            f"prismicx tenant {_WAY_IN[status]} {tenant_id}",
         )
 
     async def update(
@@ -150,28 +157,28 @@ class Registry:
                 return await self.get(tenant_id)
         raise Conflict("tenant.changed", f"the tenant {tenant_id} is being changed all the time", "try again")
 
-    async def change_status(self, tenant_id: str, status: Status) -> Tenant:
-        """Suspend an active tenant (``suspended``) or resume a suspended one (``active``).
+    async def change_status(self, tenant_id: str, verb: Verb) -> Tenant:
+        """Bring a tenant into the state a verb leads to.
 
         Raises:
+            InvalidInput: ``tenant.id_invalid``.
             NotFound: ``tenant.unknown``.
-            Conflict: ``tenant.transition`` when its state does not lead there.
+            Conflict: ``tenant.transition`` when the verb does not lead there from its state.
         """
         check_tenant_id(tenant_id)
-        sources = [source for source, targets in _ALLOWED.items() if status in targets]
+        sources, status = _VERBS[verb]
         tenants = await self.collection("tenants")
         done = await tenants.update_one(
-            {"tenant_id": tenant_id, "status": {"$in": sources}},
+            {"tenant_id": tenant_id, "status": {"$in": list(sources)}},
             {"$set": {"status": status, "updated_at": utc_milliseconds()}},
         )
         self.forget(tenant_id)
         tenant = await self.get(tenant_id)
         if done.matched_count == 0:
-            allowed = ", ".join(_ALLOWED.get(tenant.status, ())) or "nothing"
             raise Conflict(
                 "tenant.transition",
-                f"the tenant {tenant_id} is {tenant.status}, which does not lead to {status}",
-                f"from {tenant.status} it may become: {allowed}",
+                f"the tenant {tenant_id} is {tenant.status}; {verb} takes one that is {' or '.join(sources)}",
+                _allowed(tenant.status),
             )
         return tenant
 
@@ -195,3 +202,11 @@ class Registry:
         entry = entry_of(document)
         self._entries.keep(tenant_id, entry, asked)
         return entry
+
+
+def _allowed(status: Status) -> str:
+    """What may become of a tenant in a state, in words."""
+    if status == "provisioning":
+        return "a tenant that is provisioning becomes active by itself: finish its `prismicx tenant create`"
+    ways = [f"{target} ({verb})" for verb, (sources, target) in _VERBS.items() if status in sources]
+    return f"from {status} it may become: {', '.join(ways)}"

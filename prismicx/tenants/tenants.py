@@ -61,19 +61,37 @@ class Tenants:
         return await self._registry.update(tenant_id, name=name, tier=tier, region=region, settings=settings)
 
     async def suspend(self, tenant_id: str) -> Tenant:
-        """Refuse new scopes of an active tenant; its data stays.
+        """Refuse new scopes of an active tenant for a while; its data stays.
 
         Raises:
             NotFound: ``tenant.unknown``.
-            Conflict: ``tenant.transition``.
+            Conflict: ``tenant.transition`` when it is not active.
         """
-        return await self._registry.change_status(tenant_id, "suspended")
+        return await self._registry.change_status(tenant_id, "suspend")
 
     async def resume(self, tenant_id: str) -> Tenant:
-        """Let a suspended tenant in again.
+        """Let a suspended tenant in again; an inactive one takes `activate`.
 
         Raises:
             NotFound: ``tenant.unknown``.
-            Conflict: ``tenant.transition``.
+            Conflict: ``tenant.transition`` when it is not suspended.
         """
-        return await self._registry.change_status(tenant_id, "active")
+        return await self._registry.change_status(tenant_id, "resume")
+
+    async def deactivate(self, tenant_id: str) -> Tenant:
+        """Close an active or suspended tenant, such as one that left: new scopes are refused, its data stays.
+
+        Raises:
+            NotFound: ``tenant.unknown``.
+            Conflict: ``tenant.transition`` when it is inactive, or not fully provisioned.
+        """
+        return await self._registry.change_status(tenant_id, "deactivate")
+
+    async def activate(self, tenant_id: str) -> Tenant:
+        """Let an inactive tenant in again; a suspended one takes `resume`.
+
+        Raises:
+            NotFound: ``tenant.unknown``.
+            Conflict: ``tenant.transition`` when it is not inactive.
+        """
+        return await self._registry.change_status(tenant_id, "activate")

@@ -242,6 +242,11 @@ def test_suspended_and_twice(prismicx: Prismicx) -> None:
     assert refused["code"] == "tenant.suspended"
     assert prismicx.error("tenant", "suspend", "late", code=4)["code"] == "tenant.transition"
     assert prismicx.json("tenant", "resume", "late")["status"] == "active"
+    assert prismicx.json("tenant", "deactivate", "late")["status"] == "inactive"
+    gone = prismicx.error("system", "install", "crm", "--tenant", "late", code=5)
+    assert (gone["code"], gone["remedy"]) == ("tenant.inactive", "prismicx tenant activate late")
+    assert prismicx.error("tenant", "resume", "late", code=4)["code"] == "tenant.transition"
+    assert prismicx.json("tenant", "activate", "late")["status"] == "active"
 
 
 def test_every_command_helps(prismicx: Prismicx) -> None:

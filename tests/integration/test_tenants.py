@@ -219,6 +219,51 @@ async def test_a_suspended_tenant_is_refused_until_it_is_resumed(px: Platform, n
         await px.tenants.resume(tenant)
 
 
+_STATES = ("provisioning", "active", "suspended", "inactive")
+_LEADS: dict[str, dict[str, str]] = {
+    "suspend": {"active": "suspended"},
+    "resume": {"suspended": "active"},
+    "deactivate": {"active": "inactive", "suspended": "inactive"},
+    "activate": {"inactive": "active"},
+}
+
+
+@pytest.mark.parametrize("verb", _LEADS)
+@pytest.mark.parametrize("state", _STATES)
+async def test_which_states_lead_where(px: Platform, settings: Settings, new_id: Id, state: str, verb: str) -> None:
+    tenant = new_id()
+    await px.tenants.create(tenant, name="State", isolation="shared")
+    async with mongo.connect(locate(settings).mongo.url, 10) as client:
+        tenants = client[Names(settings.namespace).server_wide("tenant_registry")]["tenants"]
+        try:
+            await tenants.update_one({"tenant_id": tenant}, {"$set": {"status": state}})
+            px._registry.forget(tenant)
+            change = getattr(px.tenants, verb)
+            if state in _LEADS[verb]:
+                assert (await change(tenant)).status == _LEADS[verb][state]
+            else:
+                with pytest.raises(Conflict) as caught:
+                    await change(tenant)
+                assert caught.value.code == "tenant.transition"
+                assert f"is {state}" in caught.value.message
+                for name, leads in _LEADS.items():
+                    assert (f"{leads.get(state)} ({name})" in caught.value.remedy) == (state in leads)
+                assert (await px.tenants.get(tenant)).status == state
+            found = (await px.tenants.get(tenant)).status
+            if found == "active":
+                async with px.tenant(tenant) as scope:
+                    assert scope.tenant.status == "active"
+            else:
+                with pytest.raises((Conflict, Denied)) as refused:
+                    async with px.tenant(tenant):
+                        pass
+                assert refused.value.code == f"tenant.{found}"
+                assert f"{tenant}" in refused.value.remedy
+        finally:  # what is left half made would be so for the other tests
+            await tenants.update_one({"tenant_id": tenant}, {"$set": {"status": "active"}})
+            px._registry.forget(tenant)
+
+
 async def test_a_suspension_by_another_process_is_seen_within_the_stated_time(
     settings: Settings, px: Platform, new_id: Id
 ) -> None:
