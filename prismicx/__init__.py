@@ -21,7 +21,7 @@ from prismicx.errors import (
 from prismicx.platform import Platform, SystemScope, TenantScope, connect
 from prismicx.systems.installation import Installation
 from prismicx.tenants.tenants import Tenants
-from prismicx.tenants.values import Tenant
+from prismicx.tenants.values import Tenant, TenantDatabase
 
 __all__ = [
     "BoundaryViolation",
@@ -37,6 +37,7 @@ __all__ = [
     "Sql",
     "SystemScope",
     "Tenant",
+    "TenantDatabase",
     "TenantScope",
     "Tenants",
     "Unavailable",

@@ -18,7 +18,7 @@ from prismicx.tenants.values import PLACEMENTS, STATUSES, Tenant
 
 @click.group()
 def tenant() -> None:
-    """Tenants: create, list, show, update, suspend, resume, deactivate, activate."""
+    """Tenants: create, list, show, databases, update, suspend, resume, deactivate, activate."""
 
 
 @command(tenant, "create")
@@ -53,6 +53,18 @@ def list_command(door: Door, status: Any, region: str | None, after: str, limit:
             return [asdict(item) for item in found]
 
     columns = ["tenant_id", "name", "status", "placement", "database", "tier", "region", "created_at"]
+    door.show(door.run(work()), lambda rows: table(rows, columns))
+
+
+@command(tenant, "databases")
+def databases(door: Door) -> None:
+    """The MongoDB databases that hold tenants' documents, and whose they are."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with open_platform(door.settings) as px:
+            return [asdict(item) for item in await px.tenants.databases()]
+
+    columns = ["name", "type", "status", "tenants", "server", "region", "created_at"]
     door.show(door.run(work()), lambda rows: table(rows, columns))
 
 

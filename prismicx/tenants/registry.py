@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 
 from prismicx.checks import check_object, check_text
@@ -16,7 +17,19 @@ from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
 from prismicx.names import Names, check_tenant_id
 from prismicx.reference.definitions import REGISTRY
 from prismicx.remembered import Remembered
-from prismicx.tenants.values import LABEL_LIMIT, NAME_LIMIT, STATUSES, Entry, Status, Tenant, entry_of
+from prismicx.tenants.values import (
+    LABEL_LIMIT,
+    NAME_LIMIT,
+    STATUSES,
+    Entry,
+    Status,
+    Tenant,
+    TenantDatabase,
+    database_of,
+    entry_of,
+)
+
+T = TypeVar("T")
 
 PAGE_LIMIT = 1000
 _TRIES = 10
@@ -83,6 +96,11 @@ class Registry:
         tenants = await self.collection("tenants")
         cursor = tenants.find(wanted).sort("tenant_id").limit(limit)
         return [entry_of(document).tenant async for document in cursor]
+
+    async def databases(self) -> Sequence[TenantDatabase]:
+        """The MongoDB databases that hold tenants' documents, by name."""
+        cursor = (await self.collection("tenant_databases")).find().sort("database_name")
+        return [database_of(document) async for document in cursor]
 
     def known(self, tenant_id: str) -> Entry | None:
         """The entry of an active tenant, if it is known without asking; None says nothing."""
@@ -190,6 +208,17 @@ class Registry:
         """A collection of the registry, as the service ``registry``."""
         client = await self._mongo.service("registry")
         return client[self._names.server_wide(REGISTRY)][name]
+
+    async def in_transaction(self, work: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
+        """Do something to several documents of the registry, or to none.
+
+        Args:
+            work: passes the session to each of its operations. It is run again when another transaction was in the
+                way; an error it raises undoes what it did.
+        """
+        client = await self._mongo.service("registry")
+        async with client.start_session() as session:
+            return await session.with_transaction(work)
 
     async def _read(self, tenant_id: str) -> Entry:
         asked = time.monotonic()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prismicx.tenants.provisioning import Provisioning
 from prismicx.tenants.registry import Registry
-from prismicx.tenants.values import NewTenant, Placement, Status, Tenant
+from prismicx.tenants.values import NewTenant, Placement, Status, Tenant, TenantDatabase
 
 
 class Tenants:
@@ -47,6 +47,10 @@ class Tenants:
     ) -> list[Tenant]:
         """See `Registry.list`."""
         return await self._registry.list(status=status, region=region, after=after, limit=limit)
+
+    async def databases(self) -> Sequence[TenantDatabase]:
+        """The MongoDB databases that hold tenants' documents, by name, and whose they are."""
+        return await self._registry.databases()
 
     async def update(
         self,

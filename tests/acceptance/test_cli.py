@@ -123,7 +123,16 @@ def test_a_tenant_is_created_listed_and_shown(prismicx: Prismicx) -> None:
     assert shown["insights_database"] == "tenant_tenant_001_db"
     assert shown["extensions_view"] == "tenant_tenant_001_extensions"
     assert shown["schemas"] == {}
-    assert "connection" not in prismicx("tenant", "show", "tenant-001").stdout
+    held = {row["name"]: row for row in prismicx.json("tenant", "databases")}
+    assert held["tenant_tenant_001_db"]["tenants"] == ["tenant-001"]
+    assert held["tenant_tenant_001_db"]["region"] == "eu"
+    assert (held["shared_insights_1"]["type"], held["shared_insights_1"]["status"]) == ("shared", "active")
+    assert "small" in prismicx("tenant", "databases").stdout
+    logins = json.loads((prismicx.data / "credentials.json").read_text())["mongo"].values()
+    for words in (("show", "tenant-001"), ("list",), ("databases",)):
+        for options in ((), ("--json",)):
+            told = prismicx("tenant", *words, *options).stdout
+            assert not any(word in told for word in ("connection", "mongodb://", "@", *logins))
     assert "tenant-001" in prismicx("tenant", "list").stdout
 
 
