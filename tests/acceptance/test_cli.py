@@ -157,6 +157,55 @@ def test_systems_are_published_and_installed(prismicx: Prismicx) -> None:
     assert prismicx.error("system", "install", "crm", "--tenant", "buyer", code=4)["code"] == "system.installed"
 
 
+def test_systems_are_configured_listed_and_deprecated(prismicx: Prismicx) -> None:
+    prismicx("tenant", "create", "chooser", "--name", "Chooser", "--isolation", "shared")
+    prismicx("system", "publish", str(SYSTEMS / "crm"))
+    words = ("--tenant", "chooser")
+    made = prismicx.json(
+        "system", "install", "crm", *words, "--configuration", '{"currency": "CHF"}', "--enable", "deal_teams",
+        "--disable", "stage_history",
+    )  # fmt: skip
+    assert made["configuration"] == {"currency": "CHF", "stale_after_days": 30}
+    assert made["features"] == {"deal_teams": True, "stage_history": False}
+    changed = prismicx.json("system", "configure", "crm", *words, "--configuration", '{"currency": null}')
+    assert changed["configuration"]["currency"] == "EUR"
+    assert changed["features"] == made["features"]
+    assert [row["configuration"] for row in prismicx.json("system", "installed", *words)] == [changed["configuration"]]
+    assert "deal_teams: yes" in prismicx("system", "installed", *words).stdout
+    for choice, code in (
+        (("--configuration", '{"currency": "euro"}'), "system.configuration_invalid"),
+        (("--configuration", "[1]"), "usage.json"),
+        (("--configuration", "{"), "usage.json"),
+        (("--enable", "nothing"), "system.configuration_invalid"),
+    ):
+        error = prismicx.error("system", "configure", "crm", *words, *choice, code=2)
+        assert error["code"] == code
+        assert error["remedy"]
+    both = prismicx("system", "configure", "crm", *words, "--enable", "a", "--disable", "a", check=2)
+    assert "both name a" in both.stderr
+    shown = prismicx("system", "show", "crm").stdout
+    for word in ("postgres: >=15", "features of 2.0.0", "stage_history", "configuration of 2.0.0", '"pattern"'):
+        assert word in shown
+    assert prismicx.json("system", "show", "crm")["versions"][-1]["features"]["deal_teams"]["default"] is False
+    steps = prismicx.json("system", "path", "crm", "--from", "2.0.0", "--to", "1.1.0")
+    assert [(step["version_to"], step["direction"]) for step in steps] == [("1.2.0", "down"), ("1.1.0", "down")]
+    assert all("script" not in step for step in steps)
+    assert "up" in prismicx("system", "path", "crm", "--from", "0", "--to", "1.0.0").stdout
+    assert (
+        prismicx.error("system", "path", "crm", "--from", "0", "--to", "9", code=3)["code"] == "system.version_unknown"
+    )
+    assert prismicx.json("system", "deprecate", "crm")["status"] == "deprecated"
+    try:
+        prismicx("tenant", "create", "late-comer", "--name", "Late", "--isolation", "shared")
+        error = prismicx.error("system", "install", "crm", "--tenant", "late-comer", code=4)
+        assert (error["code"], "prismicx system restore crm" in error["remedy"]) == ("system.deprecated", True)
+        assert [row["system_id"] for row in prismicx.json("system", "list", "--status", "deprecated")] == ["crm"]
+        assert prismicx.json("system", "list", "--type", "crm", "--status", "active") == []
+        assert len(prismicx.json("system", "list", "--vendor", "PrismicX")) >= 1
+    finally:
+        assert prismicx.json("system", "restore", "crm")["status"] == "active"
+
+
 def test_verify_is_green_and_counts(prismicx: Prismicx) -> None:
     report = prismicx.json("db", "verify")
     assert report["ok"] is True
