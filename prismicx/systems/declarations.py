@@ -19,8 +19,6 @@ from prismicx.checks import check_object
 from prismicx.errors import InvalidInput, quoted
 from prismicx.systems.manifest import Checker
 
-INVALID = "system.configuration_invalid"
-
 _DIALECT = Draft202012Validator.META_SCHEMA["$schema"]
 _SCHEMA_LIMIT = 64 * 1024
 _FEATURE = re.compile(r"[a-z][a-z0-9_]{0,49}")
@@ -69,7 +67,7 @@ class Declaration:
             InvalidInput: ``system.configuration_invalid`` when they are not what is declared here.
         """
         if configuration is not None:
-            check_object(INVALID, "configuration", configuration)
+            check_object("system.configuration_invalid", "configuration", configuration)
         merged = {**held.configuration, **(configuration or {})}
         chosen = Choices(
             {key: value for key, value in merged.items() if value is not None},
@@ -101,27 +99,24 @@ class Declaration:
 
     def _checked_features(self, features: Mapping[str, bool]) -> Mapping[str, bool]:
         if not isinstance(features, Mapping):
-            raise InvalidInput(INVALID, f"features are {quoted(features)}", "give True or False by name")
+            raise _refused(f"features are {quoted(features)}", "give True or False by name")
         for name, on in features.items():
             if name not in self.features:
                 known = ", ".join(self.features) or "none: this version has no features"
-                raise InvalidInput(INVALID, f"there is no feature {quoted(name)}", f"features are {known}")
+                raise _refused(f"there is no feature {quoted(name)}", f"features are {known}")
             if not isinstance(on, bool):
-                raise InvalidInput(INVALID, f"the feature {name} is {quoted(on)}", "give True or False")
+                raise _refused(f"the feature {name} is {quoted(on)}", "give True or False")
         return features
 
     def _check_configuration(self, chosen: Mapping[str, Any]) -> None:
-        check_object(INVALID, "configuration", chosen)
+        check_object("system.configuration_invalid", "configuration", chosen)
         if self.configuration is None:
             if chosen:
-                raise InvalidInput(
-                    INVALID, f"configuration has {', '.join(sorted(chosen))}", "this version takes no configuration"
-                )
+                raise _refused(f"configuration has {', '.join(sorted(chosen))}", "this version takes no configuration")
             return
         problem = _problem(Draft202012Validator(self.configuration), self.effective_configuration(chosen))
         if problem:
-            raise InvalidInput(
-                INVALID,
+            raise _refused(
                 f"configuration {problem}",
                 "prismicx system show SYSTEM tells the schema; null takes a key away",
             )
@@ -164,6 +159,10 @@ def stored_choices(configurations: str | None, features_enabled: str | None) -> 
     return Choices(
         json.loads(configurations) if configurations else {}, json.loads(features_enabled) if features_enabled else {}
     )
+
+
+def _refused(message: str, remedy: str) -> InvalidInput:
+    return InvalidInput("system.configuration_invalid", message, remedy)
 
 
 def _check_schema(check: Checker, schema: dict[str, Any], label: str) -> None:

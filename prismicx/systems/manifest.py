@@ -10,8 +10,6 @@ from typing import Any
 from prismicx.checks import check_object
 from prismicx.errors import InvalidInput, quoted
 
-INVALID = "package.invalid"
-
 _ID = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _ID_LIMIT = 29
 ID_RULE = f"use at most {_ID_LIMIT} letters a-z, digits and single '-', a letter first"
@@ -30,7 +28,7 @@ class Checker:
 
     def wrong(self, label: str, value: object, remedy: str) -> InvalidInput:
         """The error for a value that breaks a rule, which the remedy tells."""
-        return InvalidInput(INVALID, f"{self._manifest}: {label} is {quoted(value)}", remedy)
+        return InvalidInput("package.invalid", f"{self._manifest}: {label} is {quoted(value)}", remedy)
 
     def fields(self, held: Any, known: Collection[str], where: str) -> None:
         """See that something is a table and has known fields only."""
@@ -52,5 +50,5 @@ class Checker:
         value = held.get(field, {})
         if not isinstance(value, dict):
             raise self.wrong(f"{field}{where}", value, "write a table")
-        check_object(INVALID, f"{self._manifest}: {field}{where}", value, limit)
+        check_object("package.invalid", f"{self._manifest}: {field}{where}", value, limit)
         return value or None
