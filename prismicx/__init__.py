@@ -18,9 +18,10 @@ from prismicx.errors import (
     PrismicXError,
     Unavailable,
 )
-from prismicx.platform import Platform, SystemScope, Tenants, TenantScope, connect
+from prismicx.platform import Platform, SystemScope, TenantScope, connect
 from prismicx.systems.installation import Installation
-from prismicx.tenants.values import Tenant
+from prismicx.tenants.tenants import Tenants
+from prismicx.tenants.values import Tenant, TenantDatabase
 
 __all__ = [
     "BoundaryViolation",
@@ -36,6 +37,7 @@ __all__ = [
     "Sql",
     "SystemScope",
     "Tenant",
+    "TenantDatabase",
     "TenantScope",
     "Tenants",
     "Unavailable",

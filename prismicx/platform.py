@@ -26,7 +26,8 @@ from prismicx.systems.installation import Installation, Installations
 from prismicx.tasks.repository import Tasks
 from prismicx.tenants.provisioning import Provisioning
 from prismicx.tenants.registry import Registry
-from prismicx.tenants.values import Entry, NewTenant, Placement, Status, Tenant
+from prismicx.tenants.tenants import Tenants
+from prismicx.tenants.values import Entry, Tenant
 from prismicx.users.preferences import Preferences, PreferenceTypes
 from prismicx.users.repository import Users
 from prismicx.users.transfer import Transfer
@@ -48,7 +49,7 @@ class Platform:
     """One platform over both engines, made by `connect`.
 
     Attributes:
-        tenants: makes, lists, suspends and resumes tenants.
+        tenants: makes, lists and changes tenants, and lets them in or not.
         catalogue: the management systems that can be installed.
         preference_types: what services register of the preferences they read.
     """
@@ -106,75 +107,6 @@ class ScopeOpening:
     async def __aexit__(self, *_: object) -> None:
         if self._scope._holds_client:
             await self._scope._close()
-
-
-class Tenants:
-    """The tenants of a platform."""
-
-    def __init__(self, registry: Registry, provisioning: Provisioning) -> None:
-        self._registry = registry
-        self._provisioning = provisioning
-
-    async def create(
-        self,
-        tenant_id: str,
-        *,
-        name: str,
-        tier: str | None = None,
-        region: str | None = None,
-        isolation: Placement = "dedicated",
-    ) -> Tenant:
-        """Provision a tenant in both engines; after a call that was cut off, the same call finishes it.
-
-        Args:
-            isolation: ``dedicated`` gives it a MongoDB database of its own, ``shared`` a place in one of many.
-
-        Raises:
-            InvalidInput: ``tenant.id_invalid`` or ``tenant.invalid``.
-            Conflict: ``tenant.exists`` or ``tenant.provisioning_differs``.
-            Unavailable: an engine cannot be used.
-        """
-        return await self._provisioning.create(NewTenant(tenant_id, name, isolation, tier, region))
-
-    async def get(self, tenant_id: str) -> Tenant:
-        """See `Registry.get`."""
-        return await self._registry.get(tenant_id)
-
-    async def list(
-        self, *, status: Status | None = None, region: str | None = None, after: str = "", limit: int = 100
-    ) -> list[Tenant]:
-        """See `Registry.list`."""
-        return await self._registry.list(status=status, region=region, after=after, limit=limit)
-
-    async def update(
-        self,
-        tenant_id: str,
-        *,
-        name: str | None = None,
-        tier: str | None = None,
-        region: str | None = None,
-        settings: Mapping[str, Any] | None = None,
-    ) -> Tenant:
-        """See `Registry.update`. The setting ``preferences`` holds what its users prefer by default, by key."""
-        return await self._registry.update(tenant_id, name=name, tier=tier, region=region, settings=settings)
-
-    async def suspend(self, tenant_id: str) -> Tenant:
-        """Refuse new scopes of an active tenant; its data stays.
-
-        Raises:
-            NotFound: ``tenant.unknown``.
-            Conflict: ``tenant.transition``.
-        """
-        return await self._registry.change_status(tenant_id, "suspended")
-
-    async def resume(self, tenant_id: str) -> Tenant:
-        """Let a suspended tenant in again.
-
-        Raises:
-            NotFound: ``tenant.unknown``.
-            Conflict: ``tenant.transition``.
-        """
-        return await self._registry.change_status(tenant_id, "active")
 
 
 class TenantScope:

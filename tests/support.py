@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -100,12 +101,19 @@ def administrator(settings: Settings, database: str) -> Any:
     return asyncpg.connect(endpoint.postgres(f"{settings.namespace}__{database}"))
 
 
-def make_package(folder: Path, system_id: str, *scripts: tuple[str, str | None], kind: str = "") -> Path:
-    """A system with one version for each pair of scripts."""
+def make_package(
+    folder: Path,
+    system_id: str,
+    *scripts: tuple[str, str | None],
+    kind: str = "",
+    declared: Mapping[int, str] | None = None,
+) -> Path:
+    """A system with one version for each pair of scripts, and what the versions declare, by number, as TOML."""
     (folder / "migrations").mkdir(parents=True, exist_ok=True)
     text = f'id = "{system_id}"\ntype = "{kind or system_id}"\nname = "T"\nvendor = "T"\n'
     for number, (up, down) in enumerate(scripts, 1):
         text += f'\n[[versions]]\nversion = "{number}.0"\nschema_version = {number}\nrelease_date = 2026-01-01\n'
+        text += (declared or {}).get(number, "")
         (folder / "migrations" / f"{number:04d}_step.up.sql").write_text(up)
         if down is not None:
             (folder / "migrations" / f"{number:04d}_step.down.sql").write_text(down)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from prismicx.cli.door import Door, command, pairs, table
+from prismicx.cli.door import Door, command, json_object, pairs, table
+from prismicx.cli.scope import in_scope, of_tenant
 from prismicx.platform import open_platform
+from prismicx.systems.catalogue import STATUSES, Catalogue, System
+from prismicx.systems.installation import Installation, Installations
 
 
 @click.group()
 def system() -> None:
-    """Management systems: publish a folder, install it for a tenant."""
+    """Management systems: publish a folder, install it for a tenant, configure it."""
 
 
 @command(system, "publish")
@@ -30,12 +35,15 @@ def publish(door: Door, folder: Path) -> None:
 
 
 @command(system, "list")
-def list_command(door: Door) -> None:
-    """The systems that can be installed."""
+@click.option("--type", help="Only systems of this type, such as crm.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only systems in this state.")
+@click.option("--vendor", help="Only systems by this vendor.")
+def list_command(door: Door, **filters: Any) -> None:
+    """The systems that are published."""
 
     async def work() -> list[dict[str, Any]]:
         async with open_platform(door.settings) as px:
-            return [asdict(item) for item in await px.catalogue.list()]
+            return [asdict(item) for item in await px.catalogue.list(**filters)]
 
     columns = ["system_id", "type", "name", "vendor", "latest", "versions", "status"]
     door.show(door.run(work()), lambda rows: table(rows, columns))
@@ -44,7 +52,7 @@ def list_command(door: Door) -> None:
 @command(system, "show")
 @click.argument("system_id", metavar="SYSTEM")
 def show(door: Door, system_id: str) -> None:
-    """A system and its versions."""
+    """A system and its versions: what they need, and what they let a tenant choose."""
 
     async def work() -> dict[str, Any]:
         async with open_platform(door.settings) as px:
@@ -55,42 +63,134 @@ def show(door: Door, system_id: str) -> None:
     def text(found: dict[str, Any]) -> None:
         pairs({key: value for key, value in found.items() if key != "versions"})
         click.echo()
-        table(found["versions"], ["version", "schema_version", "is_latest", "reversible", "release_date"])
+        columns = ["version", "schema_version", "is_latest", "reversible", "release_date", "dependencies"]
+        table(found["versions"], [*columns, "compatibility"])
+        for item in found["versions"]:
+            if item["features"]:
+                click.echo(f"\nfeatures of {item['version']}")
+                rows = [{"feature": name, **feature} for name, feature in item["features"].items()]
+                table(rows, ["feature", "default", "description"])
+            if item["configuration"]:
+                click.echo(f"\nconfiguration of {item['version']}")
+                click.echo(json.dumps(item["configuration"], indent=2, ensure_ascii=False))
 
     door.show(door.run(work()), text)
+
+
+@command(system, "path")
+@click.argument("system_id", metavar="SYSTEM")
+@click.option("--from", "from_version", required=True, help="The version to begin at; 0 is nothing installed.")
+@click.option("--to", "to_version", required=True, help="The version to come to; 0 is nothing installed.")
+def path(door: Door, system_id: str, from_version: str, to_version: str) -> None:
+    """The steps from one version to another, forward or back."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with open_platform(door.settings) as px:
+            steps = await px.catalogue.path(system_id, from_version, to_version)
+            return [{key: value for key, value in asdict(step).items() if key != "script"} for step in steps]
+
+    columns = ["version_from", "version_to", "schema_version_from", "schema_version_to", "direction", "reversible"]
+    door.show(door.run(work()), lambda rows: table(rows, columns))
+
+
+@command(system, "deprecate")
+@click.argument("system_id", metavar="SYSTEM")
+def deprecate(door: Door, system_id: str) -> None:
+    """Let a system be installed for nobody any more; who has it keeps it."""
+    _publish_state(door, system_id, Catalogue.deprecate)
+
+
+@command(system, "restore")
+@click.argument("system_id", metavar="SYSTEM")
+def restore(door: Door, system_id: str) -> None:
+    """Let a deprecated system be installed again."""
+    _publish_state(door, system_id, Catalogue.restore)
+
+
+def _choices(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that say what a tenant chooses."""
+    for option in (
+        click.option("--disable", multiple=True, metavar="NAME", help="Switch a feature off; can be repeated."),
+        click.option("--enable", multiple=True, metavar="NAME", help="Switch a feature on; can be repeated."),
+        click.option("--configuration", metavar="JSON", help="Values by key, as an object; null takes one away."),
+    ):
+        function = option(function)
+    return function
 
 
 @command(system, "install")
 @click.argument("system_id", metavar="SYSTEM")
 @click.option("--tenant", "tenant_id", required=True, help="The tenant that gets it.")
 @click.option("--version", help="The latest unless given.")
-def install(door: Door, system_id: str, tenant_id: str, version: str | None) -> None:
+@_choices
+def install(door: Door, system_id: str, tenant_id: str, version: str | None, **choices: Any) -> None:
     """Install a system for a tenant, in one transaction with its ledger row."""
-    _change(door, "install", system_id, tenant_id, version)
+    chosen = _chosen(**choices)
+    _change(door, tenant_id, lambda systems: systems.install(system_id, version, **chosen))
 
 
 @command(system, "upgrade")
 @click.argument("system_id", metavar="SYSTEM")
 @click.option("--tenant", "tenant_id", required=True, help="The tenant that has it.")
 @click.option("--to", "version", help="The latest unless given.")
-def upgrade(door: Door, system_id: str, tenant_id: str, version: str | None) -> None:
+@_choices
+def upgrade(door: Door, system_id: str, tenant_id: str, version: str | None, **choices: Any) -> None:
     """Bring a tenant's system to a later version."""
-    _change(door, "migrate", system_id, tenant_id, version)
+    chosen = _chosen(**choices)
+    _change(door, tenant_id, lambda systems: systems.migrate(system_id, version, **chosen))
 
 
 @command(system, "rollback")
 @click.argument("system_id", metavar="SYSTEM")
 @click.option("--tenant", "tenant_id", required=True, help="The tenant that has it.")
 @click.option("--to", "version", required=True, help="The version to go back to.")
-def rollback(door: Door, system_id: str, tenant_id: str, version: str) -> None:
+@_choices
+def rollback(door: Door, system_id: str, tenant_id: str, version: str, **choices: Any) -> None:
     """Bring a tenant's system back to an earlier version."""
-    _change(door, "migrate", system_id, tenant_id, version)
+    chosen = _chosen(**choices)
+    _change(door, tenant_id, lambda systems: systems.migrate(system_id, version, **chosen))
 
 
-def _change(door: Door, verb: str, system_id: str, tenant_id: str, version: str | None) -> None:
+@command(system, "configure")
+@click.argument("system_id", metavar="SYSTEM")
+@click.option("--tenant", "tenant_id", required=True, help="The tenant that has it.")
+@_choices
+def configure(door: Door, system_id: str, tenant_id: str, **choices: Any) -> None:
+    """Change the configuration and the features of a tenant's system; what is not named stays."""
+    chosen = _chosen(**choices)
+    _change(door, tenant_id, lambda systems: systems.configure(system_id, **chosen))
+
+
+@command(system, "installed")
+@of_tenant
+def installed(door: Door, tenant_id: str) -> None:
+    """The systems a tenant has, installations that failed included."""
+    found = in_scope(door, tenant_id, lambda scope: scope.systems.list())
+    columns = ["system_id", "type", "version", "status", "schema", "configuration", "features", "error_message"]
+    door.show([asdict(item) for item in found], lambda rows: table(rows, columns))
+
+
+def _publish_state(door: Door, system_id: str, verb: Callable[[Catalogue, str], Coroutine[Any, Any, System]]) -> None:
     async def work() -> dict[str, Any]:
-        async with open_platform(door.settings) as px, px.tenant(tenant_id) as scope:
-            operation = scope.systems.install if verb == "install" else scope.systems.migrate
-            return {"tenant_id": tenant_id, **asdict(await operation(system_id, version))}
+        async with open_platform(door.settings) as px:
+            return asdict(await verb(px.catalogue, system_id))
 
     door.show(door.run(work()), pairs)
+
+
+def _chosen(configuration: str | None, enable: Sequence[str], disable: Sequence[str]) -> dict[str, Any]:
+    """What the options say, as the library takes it."""
+    twice = sorted(set(enable) & set(disable))
+    if twice:
+        raise click.UsageError(f"--enable and --disable both name {twice[0]}")
+    return {
+        "configuration": None if configuration is None else json_object("configuration", configuration),
+        "features": {**dict.fromkeys(enable, True), **dict.fromkeys(disable, False)},
+    }
+
+
+def _change(
+    door: Door, tenant_id: str, operation: Callable[[Installations], Coroutine[Any, Any, Installation]]
+) -> None:
+    changed = in_scope(door, tenant_id, lambda scope: operation(scope.systems))
+    door.show({"tenant_id": tenant_id, **asdict(changed)}, pairs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from typing import Any
 
@@ -11,12 +12,13 @@ from prismicx.cli.door import Door, command, json_object, pairs, table
 from prismicx.names import Names
 from prismicx.platform import open_platform
 from prismicx.settings import Settings
+from prismicx.tenants.tenants import Tenants
 from prismicx.tenants.values import PLACEMENTS, STATUSES, Tenant
 
 
 @click.group()
 def tenant() -> None:
-    """Tenants: create, list, show, update, suspend, resume."""
+    """Tenants: create, list, show, databases, update, suspend, resume, deactivate, activate."""
 
 
 @command(tenant, "create")
@@ -51,6 +53,18 @@ def list_command(door: Door, status: Any, region: str | None, after: str, limit:
             return [asdict(item) for item in found]
 
     columns = ["tenant_id", "name", "status", "placement", "database", "tier", "region", "created_at"]
+    door.show(door.run(work()), lambda rows: table(rows, columns))
+
+
+@command(tenant, "databases")
+def databases(door: Door) -> None:
+    """The MongoDB databases that hold tenants' documents, and whose they are."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with open_platform(door.settings) as px:
+            return [asdict(item) for item in await px.tenants.databases()]
+
+    columns = ["name", "type", "status", "tenants", "server", "region", "created_at"]
     door.show(door.run(work()), lambda rows: table(rows, columns))
 
 
@@ -94,21 +108,35 @@ def update(
 @command(tenant, "suspend")
 @click.argument("tenant_id", metavar="ID")
 def suspend(door: Door, tenant_id: str) -> None:
-    """Refuse everything to a tenant; its data stays."""
-    _change(door, tenant_id, "suspend")
+    """Refuse everything to an active tenant for a while; its data stays."""
+    _change(door, tenant_id, Tenants.suspend)
 
 
 @command(tenant, "resume")
 @click.argument("tenant_id", metavar="ID")
 def resume(door: Door, tenant_id: str) -> None:
     """Let a suspended tenant in again."""
-    _change(door, tenant_id, "resume")
+    _change(door, tenant_id, Tenants.resume)
 
 
-def _change(door: Door, tenant_id: str, verb: str) -> None:
+@command(tenant, "deactivate")
+@click.argument("tenant_id", metavar="ID")
+def deactivate(door: Door, tenant_id: str) -> None:
+    """Close an active or suspended tenant, such as one that left; its data stays."""
+    _change(door, tenant_id, Tenants.deactivate)
+
+
+@command(tenant, "activate")
+@click.argument("tenant_id", metavar="ID")
+def activate(door: Door, tenant_id: str) -> None:
+    """Let an inactive tenant in again."""
+    _change(door, tenant_id, Tenants.activate)
+
+
+def _change(door: Door, tenant_id: str, verb: Callable[[Tenants, str], Coroutine[Any, Any, Tenant]]) -> None:
     async def work() -> dict[str, Any]:
         async with open_platform(door.settings) as px:
-            changed = await (px.tenants.suspend if verb == "suspend" else px.tenants.resume)(tenant_id)
+            changed = await verb(px.tenants, tenant_id)
             return {"tenant_id": changed.tenant_id, "status": changed.status}
 
     door.show(door.run(work()), pairs)

@@ -6,7 +6,7 @@ Reference: Management System Repository Database, `management_systems`, `system_
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +14,20 @@ from typing import Any
 
 from packaging.version import Version
 
+from prismicx.checks import check_text
 from prismicx.clock import utc_now
 from prismicx.engines.postgres import Pool, PooledConnection, Postgres
-from prismicx.errors import Conflict, NotFound, quoted
+from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
+from prismicx.names import check_system_type
 from prismicx.statements import Statements
+from prismicx.systems.declarations import Feature, stored_declaration
 from prismicx.systems.package import NOTHING, Package, Release, read
+from prismicx.systems.path import Step, find_path
+from prismicx.systems.requirements import Specifiers, check_published
 
 DATABASE = "management_system_repository"
+ACTIVE, DEPRECATED = "active", "deprecated"
+STATUSES = (ACTIVE, DEPRECATED)
 queries = Statements(__package__, "queries.sql")
 
 
@@ -40,7 +47,15 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class SystemVersion:
-    """A version of a system; ``reversible`` tells whether its migration has a way back."""
+    """A version of a system.
+
+    Attributes:
+        reversible: whether its migration has a way back.
+        dependencies: which versions of other systems it needs, by system.
+        compatibility: which versions of ``postgres`` and ``prismicx`` it needs.
+        configuration: the JSON Schema of its configuration; None takes none.
+        features: what a tenant can switch, by name.
+    """
 
     version: str
     schema_version: int
@@ -48,6 +63,10 @@ class SystemVersion:
     release_date: datetime
     release_notes: str | None
     reversible: bool
+    dependencies: Specifiers
+    compatibility: Specifiers
+    configuration: Mapping[str, Any] | None
+    features: Mapping[str, Feature]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +89,14 @@ class Catalogue:
 
         Raises:
             InvalidInput: ``package.*``, see `prismicx.systems.package.read`.
-            Conflict: ``package.changed`` when a published version has other content now, ``package.type_changed``.
+            Conflict: ``package.changed`` when a published version has other content now, ``package.type_changed``,
+                or ``package.dependency`` when a new version needs what is not published, or systems need one another.
         """
         package = read(Path(folder))
         moment = utc_now()
         async with (await self._pool()).acquire() as connection, connection.transaction():
-            # The row of the system is the lock that makes publishers wait for one another.
+            # Publishers wait for one another, those of other systems too: dependencies are looked at between systems.
+            await connection.execute(queries.lock_catalogue)
             kind = await connection.fetchval(
                 queries.add_system,
                 package.system_id,
@@ -100,7 +121,24 @@ class Catalogue:
             latest = max([*published, *(release.version for release in added)], key=Version)
             await connection.execute(queries.unmark_latest, package.system_id, version_id(package.system_id, latest))
             await connection.execute(queries.mark_latest, version_id(package.system_id, latest))
+            await _check_dependencies(connection, package, added)
         return Published(package.system_id, tuple(release.version for release in added), latest)
+
+    async def deprecate(self, system_id: str) -> System:
+        """Let a system be installed for nobody any more; who has it keeps it, and may migrate it.
+
+        Raises:
+            NotFound: ``system.unknown``.
+        """
+        return await self._set_status(system_id, DEPRECATED)
+
+    async def restore(self, system_id: str) -> System:
+        """Let a deprecated system be installed again.
+
+        Raises:
+            NotFound: ``system.unknown``.
+        """
+        return await self._set_status(system_id, ACTIVE)
 
     async def get(self, system_id: str) -> System:
         """One system.
@@ -130,14 +168,49 @@ class Catalogue:
                 row["release_date"].replace(tzinfo=UTC),
                 row["release_notes"],
                 back.get(row["version"]) is not None,
+                json.loads(row["dependencies"] or "{}"),
+                json.loads(row["compatibility"] or "{}"),
+                declared.configuration,
+                declared.features,
             )
             for row in sorted(await pool.fetch(queries.versions, system_id), key=lambda row: row["schema_version"])
+            for declared in [stored_declaration(row["configuration"], row["features"])]
         ]
 
-    async def list(self) -> list[System]:
-        """All systems, by id."""
-        rows = await (await self._pool()).fetch(queries.systems)
+    async def path(self, system_id: str, from_version: str, to_version: str) -> Sequence[Step]:
+        """The steps that lead from one version to another, forward or back; ``0`` is nothing installed.
+
+        Raises:
+            NotFound: ``system.unknown`` or ``system.version_unknown``.
+            Conflict: ``system.irreversible``, naming the step that has no way back.
+        """
+        await self.get(system_id)
+        rows = await (await self._pool()).fetch(queries.migrations, system_id)
+        return find_path(system_id, rows, from_version, to_version)
+
+    async def list(
+        self, *, type: str | None = None, status: str | None = None, vendor: str | None = None
+    ) -> list[System]:
+        """Systems by id; only those of a type, in a state (``active`` or ``deprecated``), or by a vendor.
+
+        Raises:
+            InvalidInput: ``system.type_invalid``, ``system.status_invalid`` or ``system.vendor_invalid``.
+        """
+        if type is not None:
+            check_system_type(type)
+        if status is not None and status not in STATUSES:
+            raise InvalidInput(
+                "system.status_invalid", f"status is {quoted(status)}", f"use one of {', '.join(STATUSES)}"
+            )
+        if vendor is not None:
+            check_text("system.vendor_invalid", "vendor", vendor, 100)
+        rows = await (await self._pool()).fetch(queries.systems, type, status, vendor)
         return [System(**dict(row)) for row in rows]
+
+    async def _set_status(self, system_id: str, status: str) -> System:
+        await self.get(system_id)
+        await (await self._pool()).execute(queries.set_status, system_id, status, utc_now())
+        return await self.get(system_id)
 
     async def _pool(self) -> Pool:
         return await self._postgres.pool("catalogue", DATABASE)
@@ -163,7 +236,15 @@ async def _check_unchanged(connection: PooledConnection, package: Package, publi
         if release.version not in published or row is None:
             continue
         held = (row["schema_version_to"], row["migration_sql"], row["rollback_sql"])
-        if held != (release.schema_version, release.migration.up, release.migration.down):
+        same = held == (release.schema_version, release.migration.up, release.migration.down)
+        if not same or not await connection.fetchval(
+            queries.same_declaration,
+            version_id(package.system_id, release.version),
+            _json(release.dependencies),
+            _json(release.compatibility),
+            release.declaration.configuration_json(),
+            release.declaration.features_json(),
+        ):
             raise Conflict(
                 "package.changed",
                 f"{package.system_id} {release.version} is published with other content",
@@ -181,6 +262,12 @@ async def _check_unchanged(connection: PooledConnection, package: Package, publi
             )
 
 
+async def _check_dependencies(connection: PooledConnection, package: Package, added: list[Release]) -> None:
+    rows = await connection.fetch(queries.latest_dependencies)
+    latest = {row["system_id"]: json.loads(row["dependencies"] or "{}") for row in rows}
+    check_published(package.system_id, [(release.version, release.dependencies or {}) for release in added], latest)
+
+
 async def _add(connection: PooledConnection, package: Package, release: Release, moment: datetime) -> None:
     await connection.execute(
         queries.add_version,
@@ -194,6 +281,9 @@ async def _add(connection: PooledConnection, package: Package, release: Release,
         _json(release.dependencies),
         _json(release.compatibility),
     )
+    declared = release.declaration.configuration_json(), release.declaration.features_json()
+    if any(declared):
+        await connection.execute(queries.add_declaration, version_id(package.system_id, release.version), *declared)
     number = release.schema_version
     before = package.releases[number - 2].version if number > 1 else NOTHING
     await connection.execute(

@@ -17,17 +17,18 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
-from prismicx.errors import InvalidInput, quoted
+from prismicx.errors import InvalidInput
 from prismicx.names import check_system_type
+from prismicx.systems.declarations import Declaration, read_declaration
 from prismicx.systems.inspection import inspect
+from prismicx.systems.manifest import ID_RULE, Checker, is_system_id
+from prismicx.systems.requirements import Specifiers, read_compatibility, read_dependencies
 
 NOTHING = "0"
 """What ``version_from`` says of the first migration: nothing was installed before."""
 FILE_LIMIT = 5 * 1024 * 1024
 """Bytes of one migration file."""
 
-_ID = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
-_ID_LIMIT = 29
 _VERSION_LIMIT = 20
 _FILE = re.compile(r"(\d+)_([A-Za-z0-9_-]+)\.(up|down)\.sql")
 _FIELDS = {"id", "type", "name", "vendor", "description", "versions"}
@@ -38,6 +39,8 @@ _VERSION_FIELDS = {
     "release_notes",
     "dependencies",
     "compatibility",
+    "configuration",
+    "features",
 }
 
 
@@ -53,14 +56,15 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A version and the migration that reaches it from the one before."""
+    """A version, what it needs and lets one choose, and the migration that reaches it from the one before."""
 
     version: str
     schema_version: int
     release_date: datetime
     release_notes: str | None
-    dependencies: dict[str, Any] | None
-    compatibility: dict[str, Any] | None
+    dependencies: Specifiers | None
+    compatibility: Specifiers | None
+    declaration: Declaration
     migration: Migration
 
 
@@ -90,11 +94,11 @@ def read(folder: Path) -> Package:
         raise InvalidInput(
             "package.unreadable", f"{manifest}: {error}", "a package is a folder with a system.toml"
         ) from error
-    check = _Checker(manifest)
+    check = Checker(manifest)
     check.fields(held, _FIELDS, "the file")
-    system_id = check.text(held, "id", _ID_LIMIT)
-    if not _ID.fullmatch(system_id):
-        raise check.wrong("id", system_id, "use letters a-z, digits and single '-', a letter first")
+    system_id = check.text(held, "id", 50)
+    if not is_system_id(system_id):
+        raise check.wrong("id", system_id, ID_RULE)
     versions = held.get("versions")
     if not isinstance(versions, list) or not versions:
         raise check.wrong("versions", versions, "declare at least one [[versions]]")
@@ -111,28 +115,7 @@ def read(folder: Path) -> Package:
     )
 
 
-class _Checker:
-    def __init__(self, manifest: Path) -> None:
-        self._manifest = manifest
-
-    def wrong(self, label: str, value: object, remedy: str) -> InvalidInput:
-        return InvalidInput("package.invalid", f"{self._manifest}: {label} is {quoted(value)}", remedy)
-
-    def fields(self, held: Any, known: set[str], where: str) -> None:
-        if not isinstance(held, dict):
-            raise self.wrong(where, held, f"write a table with {', '.join(sorted(known))}")
-        for field in held:
-            if field not in known:
-                raise self.wrong(f"a field of {where}", field, f"known are {', '.join(sorted(known))}")
-
-    def text(self, held: dict[str, Any], field: str, limit: int) -> str:
-        value = held.get(field)
-        if isinstance(value, str) and 0 < len(value) <= limit and "\0" not in value:
-            return value
-        raise self.wrong(field, value, f"give a text of 1 to {limit} characters")
-
-
-def _release(check: _Checker, item: Any, migrations: dict[int, Migration]) -> Release:
+def _release(check: Checker, item: Any, migrations: dict[int, Migration]) -> Release:
     check.fields(item, _VERSION_FIELDS, "[[versions]]")
     version = check.text(item, "version", _VERSION_LIMIT)
     try:
@@ -148,16 +131,15 @@ def _release(check: _Checker, item: Any, migrations: dict[int, Migration]) -> Re
     if not isinstance(released, date):
         raise check.wrong(f"release_date of {version}", released, "give a date such as 2026-02-03")
     moment = released if isinstance(released, datetime) else datetime(released.year, released.month, released.day)
-    for field in ("dependencies", "compatibility"):
-        if field in item and not isinstance(item[field], dict):
-            raise check.wrong(f"{field} of {version}", item[field], "write a table")
+    where = f" of {version}"
     return Release(
         version,
         number,
         moment.replace(tzinfo=None),
         item.get("release_notes"),
-        item.get("dependencies"),
-        item.get("compatibility"),
+        read_dependencies(check, item, where),
+        read_compatibility(check, item, where),
+        read_declaration(check, item, where),
         migrations[number],
     )
 
@@ -207,7 +189,7 @@ def _sql(path: Path) -> str:
     return text
 
 
-def _check_order(check: _Checker, releases: tuple[Release, ...], migrations: dict[int, Migration]) -> None:
+def _check_order(check: Checker, releases: tuple[Release, ...], migrations: dict[int, Migration]) -> None:
     numbers = [release.schema_version for release in releases]
     if numbers != list(range(1, len(releases) + 1)) or len(numbers) != len(migrations):
         raise check.wrong(

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from prismicx.clock import utc_milliseconds
@@ -31,6 +32,7 @@ Step = tuple[str, Callable[[], Awaitable[object]]]
 
 _sql = Statements(__package__, "provisioning.sql")
 _USER_EXISTS = 51003
+_TRIES = 20
 _INSIGHTS = collection(f"{INSIGHTS}.user_insights")
 _INSIGHTS_SERVICE = next(service for service in services() if service.name == "insights")
 
@@ -61,49 +63,50 @@ class Provisioning:
             Conflict: ``tenant.exists``, or ``tenant.provisioning_differs`` when it is half made with other values.
             Unavailable: an engine cannot be used; nothing routable is left, and the call can be repeated.
         """
-        document = await self._begin(new)
-        steps = _Steps(await self._mongo.service("registry"), self._names, document["tenant_id"])
-        done = await steps.begin(self._names_used(document))
+        steps = _Steps(await self._mongo.service("registry"), self._names, new.tenant_id)
+        document, done = await self._begin(new, steps)
         # The engines do not depend on one another: their steps run side by side.
         await asyncio.gather(
             *(self._take(lane, steps, done) for lane in (self._in_postgres(document), self._in_mongo(document)))
         )
-        await self._take([("registry_database", lambda: self._join_database(document))], steps, done)
         return await self._activate(document, steps)
 
-    async def _begin(self, new: NewTenant) -> Document:
+    async def _begin(self, new: NewTenant, steps: _Steps) -> tuple[Document, set[str]]:
+        """The tenant's document, which is written if there is none, and the steps that are done already."""
         tenants = await self._registry.collection("tenants")
-        found = await tenants.find_one({"tenant_id": new.tenant_id})
-        if found is None:
-            document = await self._document(new)
+        for _ in range(_TRIES):
+            found = await tenants.find_one({"tenant_id": new.tenant_id})
+            if found is not None:
+                _check_same(new, found)
+                # Earlier releases put a tenant into its database at the end: one they left half made is not in it.
+                await self._join(found["database_config"]["database_name"], found)
+                return found, await steps.begin(self._names_used(found))
             try:
-                await tenants.insert_one(document)
-                return document
+                return await self._registry.in_transaction(lambda session: self._enter(new, steps, session)), set()
             except DuplicateKeyError:
-                found = await tenants.find_one({"tenant_id": new.tenant_id}) or document
-        tenant = entry_of(found).tenant
-        if tenant.status != "provisioning":
-            raise Conflict(
-                "tenant.exists",
-                f"the tenant {new.tenant_id} exists already and is {tenant.status}",
-                "choose another id",
-            )
-        begun = NewTenant(tenant.tenant_id, tenant.name, tenant.placement, tenant.tier, tenant.region)
-        if begun != new:
-            raise Conflict(
-                "tenant.provisioning_differs",
-                f"the tenant {new.tenant_id} is half made with other values: {begun}",
-                "finish it with those values, then change them",
-            )
-        return found
+                # Another call has just made the same tenant, or the same shared database: look again.
+                continue
+        raise Conflict("tenant.changed", f"the tenant {new.tenant_id} is being changed all the time", "try again")
 
-    async def _document(self, new: NewTenant) -> Document:
+    async def _enter(self, new: NewTenant, steps: _Steps, session: AsyncClientSession) -> Document:
+        """Write down a tenant, which database holds it, and its journal, all in the session's transaction."""
+        name = (
+            self._names.tenant_database(new.tenant_id)
+            if new.placement == "dedicated"
+            else await self._shared_database(session)
+        )
+        document = self._document(new, name)
+        await self._join(name, document, session)
+        tenants = await self._registry.collection("tenants")
+        await tenants.insert_one(document, session=session)
+        await steps.begin(self._names_used(document), session)
+        return document
+
+    def _document(self, new: NewTenant, name: str) -> Document:
         if new.placement == "dedicated":
-            name = self._names.tenant_database(new.tenant_id)
             login = self._names.tenant_role(new.tenant_id)
             config = {"connection_string": self._endpoint.mongo(name, login, generate())}
         else:
-            name = await self._shared_database()
             # The service's login opens it; a secret that many share is not copied into each tenant's document.
             config = {"connection_string": f"mongodb://{self._endpoint.host}/{name}", "shard_key": "tenant_id"}
         labels = {"tier": new.tier, "region": new.region}
@@ -117,13 +120,19 @@ class Provisioning:
             **{label: value for label, value in labels.items() if value is not None},
         }
 
-    async def _shared_database(self) -> str:
+    async def _shared_database(self, session: AsyncClientSession) -> str:
+        """A shared database with room, or the name of the next one. Two transactions that chose the same write to the
+        same document, so that one of them is undone and chooses again."""
         databases = await self._registry.collection("tenant_databases")
         full = f"tenants.{self._shared_capacity - 1}"
-        roomy = await databases.find_one({"type": "shared", "status": "active", full: {"$exists": False}})
+        roomy = await databases.find_one(
+            {"type": "shared", "status": {"$in": ["active", "provisioning"]}, full: {"$exists": False}},
+            session=session,
+        )
         if roomy is not None:
             return str(roomy["database_name"])
-        return self._names.shared_database(await databases.count_documents({"type": "shared"}) + 1)
+        count = await databases.count_documents({"type": "shared"}, session=session)
+        return self._names.shared_database(count + 1)
 
     def _names_used(self, document: Document) -> dict[str, str]:
         tenant_id = document["tenant_id"]
@@ -177,23 +186,25 @@ class Provisioning:
 
         return [("mongo_insights", insights), ("mongo_right", right) if shared else ("mongo_user", user)]
 
-    async def _join_database(self, document: Document) -> None:
-        config = document["database_config"]
+    async def _join(self, name: str, document: Document, session: AsyncClientSession | None = None) -> None:
+        """Put a tenant down as held by a database, which is put down itself if it is new."""
+        placement = document["database_config"]["type"]
         databases = await self._registry.collection("tenant_databases")
-        region = {"region": document["region"]} if "region" in document and config["type"] == "dedicated" else {}
+        region = {"region": document["region"]} if "region" in document and placement == "dedicated" else {}
         await databases.update_one(
-            {"database_name": config["database_name"]},
+            {"database_name": name},
             {
                 "$addToSet": {"tenants": document["tenant_id"]},
                 "$setOnInsert": {
-                    "type": config["type"],
-                    "status": "active",
+                    "type": placement,
+                    "status": "provisioning",
                     "created_at": utc_milliseconds(),
                     "server": self._endpoint.host,
                     **region,
                 },
             },
             upsert=True,
+            session=session,
         )
 
     async def _take(self, lane: list[Step], steps: _Steps, done: set[str]) -> None:
@@ -203,13 +214,26 @@ class Provisioning:
                 await steps.record(name)
 
     async def _activate(self, document: Document, steps: _Steps) -> Tenant:
+        """Make the tenant and its database ``active`` and close the journal, all at once."""
         tenant_id = document["tenant_id"]
         tenants = await self._registry.collection("tenants")
-        await tenants.update_one(
-            {"tenant_id": tenant_id, "status": "provisioning"},
-            {"$set": {"status": "active", "updated_at": utc_milliseconds()}},
-        )
-        await steps.finish()
+        databases = await self._registry.collection("tenant_databases")
+
+        async def work(session: AsyncClientSession) -> None:
+            await tenants.update_one(
+                {"tenant_id": tenant_id, "status": "provisioning"},
+                {"$set": {"status": "active", "updated_at": utc_milliseconds()}},
+                session=session,
+            )
+            await databases.update_one(
+                {"database_name": document["database_config"]["database_name"], "status": "provisioning"},
+                {"$set": {"status": "active"}},
+                session=session,
+            )
+
+            await steps.finish(session)
+
+        await self._registry.in_transaction(work)
         self._registry.forget(tenant_id)
         return await self._registry.get(tenant_id)
 
@@ -221,17 +245,36 @@ class _Steps:
         self._collection = client[names.server_wide(PLATFORM)]["provisioning"]
         self._tenant = {"tenant_id": tenant_id}
 
-    async def begin(self, used: dict[str, str]) -> set[str]:
+    async def begin(self, used: dict[str, str], session: AsyncClientSession | None = None) -> set[str]:
         """The steps that are done already."""
         fresh = {"steps": {}, "names": used, "started_at": utc_milliseconds()}
-        began = await self._collection.update_one(self._tenant, {"$setOnInsert": fresh}, upsert=True)
+        began = await self._collection.update_one(self._tenant, {"$setOnInsert": fresh}, upsert=True, session=session)
         if began.upserted_id is not None:
             return set()
-        held = await self._collection.find_one(self._tenant)
+        held = await self._collection.find_one(self._tenant, session=session)
         return set(held["steps"]) if held else set()
 
     async def record(self, step: str) -> None:
         await self._collection.update_one(self._tenant, {"$set": {f"steps.{step}": utc_milliseconds()}})
 
-    async def finish(self) -> None:
-        await self._collection.update_one(self._tenant, {"$set": {"finished_at": utc_milliseconds()}})
+    async def finish(self, session: AsyncClientSession) -> None:
+        moment = utc_milliseconds()
+        await self._collection.update_one(self._tenant, {"$set": {"finished_at": moment}}, session=session)
+
+
+def _check_same(new: NewTenant, found: Document) -> None:
+    """See that a tenant that is there is half made, and was begun by such a call."""
+    tenant = entry_of(found).tenant
+    if tenant.status != "provisioning":
+        raise Conflict(
+            "tenant.exists",
+            f"the tenant {new.tenant_id} exists already and is {tenant.status}",
+            "choose another id",
+        )
+    begun = NewTenant(tenant.tenant_id, tenant.name, tenant.placement, tenant.tier, tenant.region)
+    if begun != new:
+        raise Conflict(
+            "tenant.provisioning_differs",
+            f"the tenant {new.tenant_id} is half made with other values: {begun}",
+            "finish it with those values, then change them",
+        )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal, TypeVar
 
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 
 from prismicx.checks import check_object, check_text
@@ -16,16 +17,35 @@ from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
 from prismicx.names import Names, check_tenant_id
 from prismicx.reference.definitions import REGISTRY
 from prismicx.remembered import Remembered
-from prismicx.tenants.values import LABEL_LIMIT, NAME_LIMIT, STATUSES, Entry, Status, Tenant, entry_of
+from prismicx.tenants.values import (
+    LABEL_LIMIT,
+    NAME_LIMIT,
+    STATUSES,
+    Entry,
+    Status,
+    Tenant,
+    TenantDatabase,
+    database_of,
+    entry_of,
+)
+
+T = TypeVar("T")
 
 PAGE_LIMIT = 1000
 _TRIES = 10
 
-_ALLOWED: dict[Status, tuple[Status, ...]] = {
-    "active": ("suspended",),
-    "suspended": ("active",),
+Verb = Literal["suspend", "resume", "deactivate", "activate"]
+
+_VERBS: dict[Verb, tuple[tuple[Status, ...], Status]] = {
+    "suspend": (("active",), "suspended"),
+    "resume": (("suspended",), "active"),
+    "deactivate": (("active", "suspended"), "inactive"),
+    "activate": (("inactive",), "active"),
 }
-"""Which state may follow which, so far; provisioning ends in `active` by itself."""
+"""From which states a verb leads to which; provisioning ends in `active` by itself."""
+
+_WAY_IN: dict[Status, Verb] = {"suspended": "resume", "inactive": "activate"}
+"""What lets a tenant in again."""
 
 
 class Registry:
@@ -77,6 +97,11 @@ class Registry:
         cursor = tenants.find(wanted).sort("tenant_id").limit(limit)
         return [entry_of(document).tenant async for document in cursor]
 
+    async def databases(self) -> Sequence[TenantDatabase]:
+        """The MongoDB databases that hold tenants' documents, by name."""
+        cursor = (await self.collection("tenant_databases")).find().sort("database_name")
+        return [database_of(document) async for document in cursor]
+
     def known(self, tenant_id: str) -> Entry | None:
         """The entry of an active tenant, if it is known without asking; None says nothing."""
         entry = self._entries.get(tenant_id) if isinstance(tenant_id, str) else None
@@ -104,7 +129,7 @@ class Registry:
         raise Denied(
             f"tenant.{status}",
             f"the tenant {tenant_id} is {status}",
-            f"prismicx tenant resume {tenant_id}" if status == "suspended" else "",
+            f"prismicx tenant {_WAY_IN[status]} {tenant_id}",
         )
 
     async def update(
@@ -150,28 +175,28 @@ class Registry:
                 return await self.get(tenant_id)
         raise Conflict("tenant.changed", f"the tenant {tenant_id} is being changed all the time", "try again")
 
-    async def change_status(self, tenant_id: str, status: Status) -> Tenant:
-        """Suspend an active tenant (``suspended``) or resume a suspended one (``active``).
+    async def change_status(self, tenant_id: str, verb: Verb) -> Tenant:
+        """Bring a tenant into the state a verb leads to.
 
         Raises:
+            InvalidInput: ``tenant.id_invalid``.
             NotFound: ``tenant.unknown``.
-            Conflict: ``tenant.transition`` when its state does not lead there.
+            Conflict: ``tenant.transition`` when the verb does not lead there from its state.
         """
         check_tenant_id(tenant_id)
-        sources = [source for source, targets in _ALLOWED.items() if status in targets]
+        sources, status = _VERBS[verb]
         tenants = await self.collection("tenants")
         done = await tenants.update_one(
-            {"tenant_id": tenant_id, "status": {"$in": sources}},
+            {"tenant_id": tenant_id, "status": {"$in": list(sources)}},
             {"$set": {"status": status, "updated_at": utc_milliseconds()}},
         )
         self.forget(tenant_id)
         tenant = await self.get(tenant_id)
         if done.matched_count == 0:
-            allowed = ", ".join(_ALLOWED.get(tenant.status, ())) or "nothing"
             raise Conflict(
                 "tenant.transition",
-                f"the tenant {tenant_id} is {tenant.status}, which does not lead to {status}",
-                f"from {tenant.status} it may become: {allowed}",
+                f"the tenant {tenant_id} is {tenant.status}; {verb} takes one that is {' or '.join(sources)}",
+                _allowed(tenant.status),
             )
         return tenant
 
@@ -184,6 +209,17 @@ class Registry:
         client = await self._mongo.service("registry")
         return client[self._names.server_wide(REGISTRY)][name]
 
+    async def in_transaction(self, work: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
+        """Do something to several documents of the registry, or to none.
+
+        Args:
+            work: passes the session to each of its operations. It is run again when another transaction was in the
+                way; an error it raises undoes what it did.
+        """
+        client = await self._mongo.service("registry")
+        async with client.start_session() as session:
+            return await session.with_transaction(work)
+
     async def _read(self, tenant_id: str) -> Entry:
         asked = time.monotonic()
         document = await (await self.collection("tenants")).find_one({"tenant_id": tenant_id})
@@ -195,3 +231,11 @@ class Registry:
         entry = entry_of(document)
         self._entries.keep(tenant_id, entry, asked)
         return entry
+
+
+def _allowed(status: Status) -> str:
+    """What may become of a tenant in a state, in words."""
+    if status == "provisioning":
+        return "a tenant that is provisioning becomes active by itself: finish its `prismicx tenant create`"
+    ways = [f"{target} ({verb})" for verb, (sources, target) in _VERBS.items() if status in sources]
+    return f"from {status} it may become: {', '.join(ways)}"

@@ -13,6 +13,7 @@ from prismicx.names import check_tenant_id
 
 Placement = Literal["dedicated", "shared"]
 Status = Literal["active", "inactive", "suspended", "provisioning"]
+DatabaseStatus = Literal["active", "provisioning", "decommissioning", "archived"]
 
 PLACEMENTS: tuple[Placement, ...] = ("dedicated", "shared")
 STATUSES: tuple[Status, ...] = ("active", "inactive", "suspended", "provisioning")
@@ -41,6 +42,26 @@ class Tenant:
     tier: str | None = None
     region: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TenantDatabase:
+    """A MongoDB database that holds tenants' documents, and whose they are.
+
+    Attributes:
+        type: ``dedicated`` (of one tenant) or ``shared``.
+        status: ``provisioning`` until the first tenant in it is active.
+        server: the host it was made on; no login is told.
+        created_at: aware, UTC.
+    """
+
+    name: str
+    type: Placement
+    status: DatabaseStatus
+    tenants: tuple[str, ...]
+    server: str | None
+    region: str | None
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +116,16 @@ def entry_of(document: Mapping[str, Any]) -> Entry:
         document.get("settings", {}),
     )
     return Entry(tenant, config["connection_string"])
+
+
+def database_of(document: Mapping[str, Any]) -> TenantDatabase:
+    """What a document of ``tenant_databases`` says."""
+    return TenantDatabase(
+        document["database_name"],
+        document["type"],
+        document["status"],
+        tuple(document.get("tenants", ())),
+        document.get("server"),
+        document.get("region"),
+        document["created_at"],
+    )

@@ -123,7 +123,16 @@ def test_a_tenant_is_created_listed_and_shown(prismicx: Prismicx) -> None:
     assert shown["insights_database"] == "tenant_tenant_001_db"
     assert shown["extensions_view"] == "tenant_tenant_001_extensions"
     assert shown["schemas"] == {}
-    assert "connection" not in prismicx("tenant", "show", "tenant-001").stdout
+    held = {row["name"]: row for row in prismicx.json("tenant", "databases")}
+    assert held["tenant_tenant_001_db"]["tenants"] == ["tenant-001"]
+    assert held["tenant_tenant_001_db"]["region"] == "eu"
+    assert (held["shared_insights_1"]["type"], held["shared_insights_1"]["status"]) == ("shared", "active")
+    assert "small" in prismicx("tenant", "databases").stdout
+    logins = json.loads((prismicx.data / "credentials.json").read_text())["mongo"].values()
+    for words in (("show", "tenant-001"), ("list",), ("databases",)):
+        for options in ((), ("--json",)):
+            told = prismicx("tenant", *words, *options).stdout
+            assert not any(word in told for word in ("connection", "mongodb://", "@", *logins))
     assert "tenant-001" in prismicx("tenant", "list").stdout
 
 
@@ -146,6 +155,55 @@ def test_systems_are_published_and_installed(prismicx: Prismicx) -> None:
     assert prismicx.json("system", "rollback", "crm", "--tenant", "buyer", "--to", first)["version"] == first
     assert prismicx.json("system", "upgrade", "crm", "--tenant", "buyer")["version"] == versions[-1]["version"]
     assert prismicx.error("system", "install", "crm", "--tenant", "buyer", code=4)["code"] == "system.installed"
+
+
+def test_systems_are_configured_listed_and_deprecated(prismicx: Prismicx) -> None:
+    prismicx("tenant", "create", "chooser", "--name", "Chooser", "--isolation", "shared")
+    prismicx("system", "publish", str(SYSTEMS / "crm"))
+    words = ("--tenant", "chooser")
+    made = prismicx.json(
+        "system", "install", "crm", *words, "--configuration", '{"currency": "CHF"}', "--enable", "deal_teams",
+        "--disable", "stage_history",
+    )  # fmt: skip
+    assert made["configuration"] == {"currency": "CHF", "stale_after_days": 30}
+    assert made["features"] == {"deal_teams": True, "stage_history": False}
+    changed = prismicx.json("system", "configure", "crm", *words, "--configuration", '{"currency": null}')
+    assert changed["configuration"]["currency"] == "EUR"
+    assert changed["features"] == made["features"]
+    assert [row["configuration"] for row in prismicx.json("system", "installed", *words)] == [changed["configuration"]]
+    assert "deal_teams: yes" in prismicx("system", "installed", *words).stdout
+    for choice, code in (
+        (("--configuration", '{"currency": "euro"}'), "system.configuration_invalid"),
+        (("--configuration", "[1]"), "usage.json"),
+        (("--configuration", "{"), "usage.json"),
+        (("--enable", "nothing"), "system.configuration_invalid"),
+    ):
+        error = prismicx.error("system", "configure", "crm", *words, *choice, code=2)
+        assert error["code"] == code
+        assert error["remedy"]
+    both = prismicx("system", "configure", "crm", *words, "--enable", "a", "--disable", "a", check=2)
+    assert "both name a" in both.stderr
+    shown = prismicx("system", "show", "crm").stdout
+    for word in ("postgres: >=15", "features of 2.0.0", "stage_history", "configuration of 2.0.0", '"pattern"'):
+        assert word in shown
+    assert prismicx.json("system", "show", "crm")["versions"][-1]["features"]["deal_teams"]["default"] is False
+    steps = prismicx.json("system", "path", "crm", "--from", "2.0.0", "--to", "1.1.0")
+    assert [(step["version_to"], step["direction"]) for step in steps] == [("1.2.0", "down"), ("1.1.0", "down")]
+    assert all("script" not in step for step in steps)
+    assert "up" in prismicx("system", "path", "crm", "--from", "0", "--to", "1.0.0").stdout
+    assert (
+        prismicx.error("system", "path", "crm", "--from", "0", "--to", "9", code=3)["code"] == "system.version_unknown"
+    )
+    assert prismicx.json("system", "deprecate", "crm")["status"] == "deprecated"
+    try:
+        prismicx("tenant", "create", "late-comer", "--name", "Late", "--isolation", "shared")
+        error = prismicx.error("system", "install", "crm", "--tenant", "late-comer", code=4)
+        assert (error["code"], "prismicx system restore crm" in error["remedy"]) == ("system.deprecated", True)
+        assert [row["system_id"] for row in prismicx.json("system", "list", "--status", "deprecated")] == ["crm"]
+        assert prismicx.json("system", "list", "--type", "crm", "--status", "active") == []
+        assert len(prismicx.json("system", "list", "--vendor", "PrismicX")) >= 1
+    finally:
+        assert prismicx.json("system", "restore", "crm")["status"] == "active"
 
 
 def test_verify_is_green_and_counts(prismicx: Prismicx) -> None:
@@ -242,6 +300,11 @@ def test_suspended_and_twice(prismicx: Prismicx) -> None:
     assert refused["code"] == "tenant.suspended"
     assert prismicx.error("tenant", "suspend", "late", code=4)["code"] == "tenant.transition"
     assert prismicx.json("tenant", "resume", "late")["status"] == "active"
+    assert prismicx.json("tenant", "deactivate", "late")["status"] == "inactive"
+    gone = prismicx.error("system", "install", "crm", "--tenant", "late", code=5)
+    assert (gone["code"], gone["remedy"]) == ("tenant.inactive", "prismicx tenant activate late")
+    assert prismicx.error("tenant", "resume", "late", code=4)["code"] == "tenant.transition"
+    assert prismicx.json("tenant", "activate", "late")["status"] == "active"
 
 
 def test_every_command_helps(prismicx: Prismicx) -> None:

@@ -61,6 +61,16 @@ EXPECTED = {
         "exported  4",
         "language   en",
     ],
+    "docs/systems.md": [
+        "crm is missing",
+        "helpdesk needs it",
+        "1.1.0 4 {'satisfaction': False}",
+        "{'answer_within_hours': 24, 'reply_to': 'help@acme.example'} {'satisfaction': True}",
+        "system.configuration_invalid configuration at $.answer_within_hours: 0 is less than the minimum of 1",
+        "up to 1.1.0 and back",
+        "['helpdesk']",
+        "not any more",
+    ],
     "docs/tasks.md": ["enqueued  3", "cancelled", "{'report': {'pending': 2}}", "report   2", "task.transition"],
     "docs/categories.md": [
         "added      4",

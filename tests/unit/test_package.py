@@ -6,6 +6,7 @@ import pytest
 
 from prismicx.errors import InvalidInput
 from prismicx.systems import package
+from prismicx.systems.declarations import Declaration
 
 MANIFEST = """
 id = "notes"
@@ -45,6 +46,8 @@ def test_a_folder_is_read(folder: Path) -> None:
     assert found.releases[0].migration.down == "DROP TABLE notes;"
     assert found.releases[1].migration.down is None
     assert found.releases[1].dependencies == {"crm": ">=1.0"}
+    assert found.releases[0].dependencies is None
+    assert found.releases[0].declaration == Declaration()
 
 
 def break_manifest(old: str, new: str) -> object:
@@ -54,6 +57,10 @@ def break_manifest(old: str, new: str) -> object:
         (folder / "system.toml").write_text(text.replace(old, new, 1))
 
     return change
+
+
+def more(line: str) -> object:
+    return lambda folder: (folder / "system.toml").write_text(f"{MANIFEST}{line}\n")
 
 
 def write(name: str, content: str | bytes) -> object:
@@ -85,6 +92,24 @@ def remove(name: str) -> object:
         (break_manifest("schema_version = 1", 'schema_version = "1"'), "package.invalid", "schema_version"),
         (break_manifest("2026-01-02", '"soon"'), "package.invalid", "soon"),
         (break_manifest('{ crm = ">=1.0" }', '"crm"'), "package.invalid", "dependencies"),
+        (break_manifest('{ crm = ">=1.0" }', '{ crm = ">>1" }'), "package.invalid", "crm in dependencies of 1.10.0"),
+        (break_manifest('{ crm = ">=1.0" }', '{ crm = " " }'), "package.invalid", "version specifiers"),
+        (break_manifest('{ crm = ">=1.0" }', "{ crm = 1.0 }"), "package.invalid", "crm in dependencies"),
+        (break_manifest('{ crm = ">=1.0" }', '{ "CRM!" = ">=1.0" }'), "package.invalid", "a system in dependencies"),
+        (more('compatibility = ">=15"'), "package.invalid", "compatibility of 1.10.0"),
+        (more('compatibility = { mysql = ">=8" }'), "package.invalid", "postgres, prismicx"),
+        (more('compatibility = { postgres = "15 or so" }'), "package.invalid", "postgres in compatibility"),
+        (more("configuration = 5"), "package.invalid", "configuration of 1.10.0"),
+        (more('configuration = { type = "array" }'), "package.invalid", 'write type = "object"'),
+        (more('configuration = { type = "object", required = "a" }'), "package.invalid", "$.required of configuration"),
+        (more('configuration = { type = "object", at = 2026-01-01 }'), "package.invalid", "holds a date"),
+        (more('configuration = { type = "object", "$schema" = "x" }'), "package.invalid", "$schema"),
+        (more("features = { Big = { description = 'x', default = true } }"), "package.invalid", "name of a feature"),
+        (more("features = { big = true }"), "package.invalid", "features.big of 1.10.0"),
+        (more("features = { big = { description = 'x' } }"), "package.invalid", "default of features.big"),
+        (more("features = { big = { default = true } }"), "package.invalid", "description of features.big"),
+        (more("features = { big = { default = 1, description = 'x' } }"), "package.invalid", "true or false"),
+        (more("features = { big = { default = true, description = 'x', on = 1 } }"), "package.invalid", "'on'"),
         (remove("migrations/0001_begin.up.sql"), "package.migrations", "gap"),
         (write("0004_gap.up.sql", "SELECT 1;"), "package.migrations", "gap"),
         (write("0003_only_down.down.sql", "SELECT 1;"), "package.migrations", "way back"),

@@ -1,0 +1,231 @@
+"""What a version of a system lets a tenant choose: a configuration, by a JSON Schema, and features to switch.
+
+Reference: `tenant_systems` Table, ``configurations`` and ``features_enabled``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jsonschema import Draft202012Validator, SchemaError
+from jsonschema.exceptions import best_match
+from jsonschema.protocols import Validator
+
+from prismicx.checks import check_object
+from prismicx.errors import InvalidInput, quoted
+from prismicx.systems.manifest import Checker
+
+_DIALECT = Draft202012Validator.META_SCHEMA["$schema"]
+_SCHEMA_LIMIT = 64 * 1024
+_FEATURE = re.compile(r"[a-z][a-z0-9_]{0,49}")
+_ELSEWHERE = ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor")
+"""Words of a schema that would let a reference mean something beyond the schema itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A part of a system that a tenant can switch; ``default`` tells whether it is on where nothing was said."""
+
+    description: str
+    default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What was set for an installation, as it is stored; the rest is as the version declares it."""
+
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    features: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a version lets a tenant choose.
+
+    Attributes:
+        configuration: a JSON Schema of type object; None takes no configuration.
+        features: by name.
+    """
+
+    configuration: Mapping[str, Any] | None = None
+    features: Mapping[str, Feature] = field(default_factory=dict)
+
+    def changed(
+        self, held: Choices, configuration: Mapping[str, Any] | None, features: Mapping[str, bool] | None
+    ) -> Choices:
+        """Choices after changes.
+
+        Args:
+            configuration: new values by top-level key; None takes one away.
+            features: on or off, by name.
+
+        Raises:
+            InvalidInput: ``system.configuration_invalid`` when they are not what is declared here.
+        """
+        if configuration is not None:
+            check_object("system.configuration_invalid", "configuration", configuration)
+        merged = {**held.configuration, **(configuration or {})}
+        chosen = Choices(
+            {key: value for key, value in merged.items() if value is not None},
+            {**held.features, **self._checked_features(features or {})},
+        )
+        self._check_configuration(chosen.configuration)
+        return chosen
+
+    def effective_configuration(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """What counts: what was set, else what the schema gives as ``default`` of a top-level key."""
+        properties = (self.configuration or {}).get("properties", {})
+        defaults = {key: rules["default"] for key, rules in properties.items() if _has_default(rules)}
+        return {**defaults, **chosen}
+
+    def effective_features(self, chosen: Mapping[str, bool]) -> dict[str, bool]:
+        """What counts: of the features this version has, what was set, else the default."""
+        return {name: chosen.get(name, feature.default) for name, feature in self.features.items()}
+
+    def features_json(self) -> str | None:
+        """As it is stored."""
+        held = {
+            name: {"description": item.description, "default": item.default} for name, item in self.features.items()
+        }
+        return json.dumps(held) if held else None
+
+    def configuration_json(self) -> str | None:
+        """As it is stored."""
+        return None if self.configuration is None else json.dumps(self.configuration)
+
+    def _checked_features(self, features: Mapping[str, bool]) -> Mapping[str, bool]:
+        if not isinstance(features, Mapping):
+            raise _refused(f"features are {quoted(features)}", "give True or False by name")
+        for name, on in features.items():
+            if name not in self.features:
+                known = ", ".join(self.features) or "none: this version has no features"
+                raise _refused(f"there is no feature {quoted(name)}", f"features are {known}")
+            if not isinstance(on, bool):
+                raise _refused(f"the feature {name} is {quoted(on)}", "give True or False")
+        return features
+
+    def _check_configuration(self, chosen: Mapping[str, Any]) -> None:
+        check_object("system.configuration_invalid", "configuration", chosen)
+        if self.configuration is None:
+            if chosen:
+                raise _refused(f"configuration has {', '.join(sorted(chosen))}", "this version takes no configuration")
+            return
+        problem = _problem(Draft202012Validator(self.configuration), self.effective_configuration(chosen))
+        if problem:
+            raise _refused(
+                f"configuration {problem}",
+                "prismicx system show SYSTEM tells the schema; null takes a key away",
+            )
+
+
+def read_declaration(check: Checker, item: dict[str, Any], where: str) -> Declaration:
+    """The tables ``configuration`` and ``features`` of a version.
+
+    Raises:
+        InvalidInput: ``package.invalid``.
+    """
+    schema = check.table(item, "configuration", where, _SCHEMA_LIMIT)
+    if schema is not None:
+        _check_schema(check, schema, f"configuration{where}")
+    features = {}
+    for name, held in (check.table(item, "features", where, _SCHEMA_LIMIT) or {}).items():
+        label = f"features.{name}{where}"
+        if not _FEATURE.fullmatch(name):
+            raise check.wrong(
+                f"the name of a feature{where}", name, "use at most 50 letters a-z, digits and '_', a letter first"
+            )
+        check.fields(held, ("default", "description"), label)
+        if not isinstance(held.get("default"), bool):
+            raise check.wrong(f"default of {label}", held.get("default"), "give true or false")
+        features[name] = Feature(check.text(held, "description", 500, f" of {label}"), held["default"])
+    return Declaration(schema, features)
+
+
+def stored_declaration(configuration: str | None, features: str | None) -> Declaration:
+    """A declaration from its row; without one, that of a version which declares nothing."""
+    held: dict[str, dict[str, Any]] = json.loads(features) if features else {}
+    return Declaration(
+        json.loads(configuration) if configuration else None,
+        {name: Feature(item["description"], item["default"]) for name, item in sorted(held.items())},
+    )
+
+
+def stored_choices(configurations: str | None, features_enabled: str | None) -> Choices:
+    """Choices from their columns."""
+    return Choices(
+        json.loads(configurations) if configurations else {}, json.loads(features_enabled) if features_enabled else {}
+    )
+
+
+def _refused(message: str, remedy: str) -> InvalidInput:
+    return InvalidInput("system.configuration_invalid", message, remedy)
+
+
+def _check_schema(check: Checker, schema: dict[str, Any], label: str) -> None:
+    if schema.get("type") != "object":
+        raise check.wrong(f"type of {label}", schema.get("type"), 'write type = "object"')
+    if schema.get("$schema", _DIALECT) != _DIALECT:
+        raise check.wrong(f"$schema of {label}", schema["$schema"], f"leave it out, or write {_DIALECT}")
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        raise check.wrong(
+            f"{error.json_path} of {label}",
+            error.instance,
+            f"write a JSON Schema, draft 2020-12: {error.message[:200]}",
+        ) from error
+    for word, target in _references(schema):
+        if word != "$ref" or not _is_there(schema, target):
+            raise check.wrong(
+                f"{word} of {label}", target, "use $ref only, to a place in the schema such as #/$defs/name"
+            )
+    validator = Draft202012Validator(schema)
+    for key, rules in schema.get("properties", {}).items():
+        problem = _problem(validator.evolve(schema=rules), rules["default"]) if _has_default(rules) else ""
+        if problem:
+            raise check.wrong(f"default of {key} in {label}", rules["default"], f"give one that fits: {problem}")
+
+
+def _references(schema: Any) -> Iterator[tuple[str, str]]:
+    """Every word of a schema that refers to somewhere, or makes a name to refer to."""
+    pending = [schema]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, dict):
+            yield from ((word, part[word]) for word in ("$ref", *_ELSEWHERE) if isinstance(part.get(word), str))
+            pending += part.values()
+        elif isinstance(part, list):
+            pending += part
+
+
+def _is_there(schema: Any, target: str) -> bool:
+    """Whether a reference such as ``#/$defs/name`` names a schema within the schema."""
+    if not target.startswith("#/"):
+        return False
+    part = schema
+    for name in target[2:].split("/"):
+        key = name.replace("~1", "/").replace("~0", "~")
+        if isinstance(part, list) and key.isascii() and key.isdigit() and int(key) < len(part):
+            part = part[int(key)]
+        elif isinstance(part, dict) and key in part:
+            part = part[key]
+        else:
+            return False
+    return bool(Draft202012Validator(Draft202012Validator.META_SCHEMA).is_valid(part))
+
+
+def _problem(validator: Validator, value: Any) -> str:
+    """What breaks which rule where, in words; empty where nothing does."""
+    try:
+        error = best_match(validator.iter_errors(value))
+    except RecursionError:
+        return "at $: the schema refers to itself without an end"
+    return "" if error is None else f"at {error.json_path}: {error.message[:300]}"
+
+
+def _has_default(rules: Any) -> bool:
+    return isinstance(rules, dict) and "default" in rules
