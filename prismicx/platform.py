@@ -15,6 +15,7 @@ from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.engines.scoped_sql import Sql, in_shared_tables, in_tenant_schema
 from prismicx.errors import InvalidInput, quoted
 from prismicx.extensions.repository import Extensions
+from prismicx.insights.repository import Insights
 from prismicx.names import Names, check_system_type
 from prismicx.reference.definitions import CATEGORIES, TASKS
 from prismicx.remembered import Remembered
@@ -215,6 +216,11 @@ class TenantScope:
     def tasks(self) -> Tasks:
         """Its background tasks."""
         return Tasks(lambda: self.collection("tasks"))
+
+    @property
+    def insights(self) -> Insights:
+        """What is known about the interests of its users."""
+        return Insights(lambda: self.collection("user_insights"))
 
     @property
     def user_transfer(self) -> Transfer:
