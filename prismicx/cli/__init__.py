@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from prismicx.cli import db, engines, extension, system, task, tenant, user
+from prismicx.cli import db, engines, extension, insight, system, task, tenant, user
 from prismicx.cli.door import PrismicXGroup
 from prismicx.reference.apply import RELEASE
 
@@ -29,5 +29,7 @@ def main() -> None:
 
 for command in (engines.up, engines.down, engines.status, engines.doctor_command):
     main.add_command(command)
-for group in (db.db, tenant.tenant, user.user, user.preference, extension.extension, task.task, system.system):
+for group in (
+    db.db, tenant.tenant, user.user, user.preference, extension.extension, task.task, insight.insight, system.system,
+):  # fmt: skip
     main.add_command(group)
