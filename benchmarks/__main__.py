@@ -10,7 +10,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import apply, boundary_mongo, boundary_postgres, import_users, provisioning
+from benchmarks import apply, boundary_mongo, boundary_postgres, import_users, insights, provisioning
 from benchmarks.measure import Claim, machine
 from prismicx import doctor
 from prismicx.engines import embedded
@@ -24,6 +24,7 @@ CLAIMS = {
     "provisioning": provisioning.measure,
     "apply": apply.measure,
     "import": import_users.measure,
+    "insights": insights.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 
