@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import apply, boundary_mongo, boundary_postgres, categories, import_users, provisioning
+from benchmarks import apply, boundary_mongo, boundary_postgres, categories, import_users, insights, provisioning
 from benchmarks.measure import Claim, machine
 from prismicx import doctor
 from prismicx.engines import embedded
@@ -26,6 +26,7 @@ CLAIMS: dict[str, Callable[[Settings, bool], Awaitable[Claim | list[Claim]]]] = 
     "apply": apply.measure,
     "import": import_users.measure,
     "categories": categories.measure,
+    "insights": insights.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 

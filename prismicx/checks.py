@@ -6,6 +6,7 @@ import json
 import math
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from prismicx.errors import InvalidInput, quoted
@@ -47,6 +48,21 @@ def check_id(code: str, label: str, value: object) -> uuid.UUID:
         raise InvalidInput(
             code, f"{label} is {quoted(value)}", "give a UUID, such as 6f1c0b1e-3c0a-4a53-9d52-1d3c1c1f0a11"
         ) from None
+
+
+def check_moment(code: str, label: str, value: object) -> datetime:
+    """The value as a time in UTC: an aware one.
+
+    Raises:
+        InvalidInput: with the code.
+    """
+    wrong = InvalidInput(code, f"{label} is {quoted(value)}", "give a time with its zone, of the years 1 to 9999")
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise wrong
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise wrong from None
 
 
 def check_json(code: str, label: str, value: Any, limit: int = JSON_LIMIT) -> str:

@@ -73,5 +73,8 @@ class Unavailable(PrismicXError):
 
 def quoted(value: object, limit: int = 60) -> str:
     """The caller's value as it may be shown in a message: ASCII-safe, on one line, shortened."""
-    text = ascii(value)
+    try:
+        text = ascii(value)
+    except RecursionError:
+        text = f"a {type(value).__name__} that is nested too deep to be shown"
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from prismicx.errors import InvalidInput, quoted
@@ -68,3 +69,20 @@ def key_of(kind: str, cursor: object, *types: type) -> tuple[Any, ...]:
             "page.cursor_invalid", f"after is {quoted(cursor)}", "give the `next` of the page before, unchanged"
         ) from None
     return tuple(held[1:])
+
+
+def milliseconds_of(moment: datetime) -> int:
+    """A time as a part of a key: what MongoDB keeps of it."""
+    return round(moment.timestamp() * 1000)
+
+
+def moment_at(milliseconds: int) -> datetime:
+    """The time of a part of a key.
+
+    Raises:
+        InvalidInput: ``page.cursor_invalid``.
+    """
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        raise InvalidInput("page.cursor_invalid", "after holds no time", "give the `next` of the page before") from None

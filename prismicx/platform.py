@@ -17,6 +17,7 @@ from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.engines.scoped_sql import Sql, in_shared_tables, in_tenant_schema
 from prismicx.errors import InvalidInput, quoted
 from prismicx.extensions.repository import Extensions
+from prismicx.insights.repository import Insights
 from prismicx.names import Names, check_system_type
 from prismicx.reference.definitions import CATEGORIES, PLATFORM, TASKS
 from prismicx.remembered import Remembered
@@ -162,6 +163,11 @@ class TenantScope:
     def category_transfer(self) -> CategoryTransfer:
         """Whole trees of categories, from and to files."""
         return CategoryTransfer(self.categories, lambda: self.collection("categories"))
+
+    @property
+    def insights(self) -> Insights:
+        """What is known about the interests of its users."""
+        return Insights(lambda: self.collection("user_insights"))
 
     @property
     def user_transfer(self) -> Transfer:

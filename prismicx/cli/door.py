@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,6 +102,21 @@ def json_object(label: str, text: str) -> dict[str, Any]:
     if not isinstance(held, dict):
         raise InvalidInput("usage.json", f"{label} is no JSON object", 'give one such as {"a": 1}')
     return held
+
+
+def time_value(label: str, text: str | None) -> datetime | None:
+    """What a word says as a time, in UTC unless it has a zone.
+
+    Raises:
+        InvalidInput: ``usage.time``.
+    """
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput("usage.time", f"{label} is {text!r:.60}", "give a time as 2026-01-31T12:00") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def command(

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from prismicx.cli.door import Door, command, json_object, pairs, table
+from prismicx.cli.door import Door, command, json_object, pairs, table, time_value
 from prismicx.cli.scope import in_scope, of_tenant, show_page
-from prismicx.errors import InvalidInput
 from prismicx.tasks.values import STATUSES, NewTask
 
 _COLUMNS = ["task_id", "service", "type", "status", "priority", "created_at"]
@@ -59,7 +57,7 @@ def enqueue(
 @click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
 def list_command(door: Door, tenant_id: str, since: str | None, until: str | None, **filters: Any) -> None:
     """Tasks in the order they were enqueued."""
-    filters |= {"since": _time("--since", since), "until": _time("--until", until)}
+    filters |= {"since": time_value("--since", since), "until": time_value("--until", until)}
     page = in_scope(door, tenant_id, lambda scope: scope.tasks.list(**filters))
     show_page(door, "tasks", page, asdict, _COLUMNS)
 
@@ -95,13 +93,3 @@ def stats(door: Door, tenant_id: str) -> None:
     counts = in_scope(door, tenant_id, lambda scope: scope.tasks.counts())
     rows = [{"type": name, **found} for name, found in counts.items()]
     door.show(counts, lambda _: table(rows, ["type", *STATUSES]))
-
-
-def _time(option: str, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidInput("usage.time", f"{option} is {text!r:.60}", "give a time as 2026-01-31T12:00") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

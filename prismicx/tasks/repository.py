@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from prismicx.checks import check_text
+from prismicx.checks import check_moment, check_text
 from prismicx.clock import utc_milliseconds
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
-from prismicx.pages import Page, check_limit, cursor_of, key_of
+from prismicx.pages import Page, check_limit, cursor_of, key_of, milliseconds_of, moment_at
 from prismicx.tasks.values import INVALID, STATUSES, NewTask, Status, Task, task_of
 
 _BATCH = 1_000
@@ -111,7 +111,7 @@ class Tasks:
         wanted = _filter(status, type, service, since, until)
         if after is not None:
             begin, key = key_of("tasks", after, int, str)
-            moment = _moment(begin)
+            moment = moment_at(begin)
             beyond = [{"created_at": {"$gt": moment}}, {"created_at": moment, "task_id": {"$gt": key}}]
             wanted = {"$and": [wanted, {"$or": beyond}]}
         order = [("created_at", 1), ("task_id", 1)]
@@ -119,7 +119,7 @@ class Tasks:
         items = [task_of(row) for row in rows[:size]]
         if len(rows) <= size:
             return Page(items, None)
-        return Page(items, cursor_of("tasks", _milliseconds(items[-1].created_at), items[-1].task_id))
+        return Page(items, cursor_of("tasks", milliseconds_of(items[-1].created_at), items[-1].task_id))
 
     async def cancel(self, task_id: str) -> Task:
         """Cancel a task that waits or runs. Whoever runs it finds out when it reports.
@@ -179,9 +179,7 @@ def _filter(
         wanted["service_id"] = check_text(INVALID, "service", service, 100)
     for label, operator, moment in (("since", "$gte", since), ("until", "$lt", until)):
         if moment is not None:
-            if not isinstance(moment, datetime) or moment.tzinfo is None:
-                raise InvalidInput(INVALID, f"{label} is {quoted(moment)}", "give a time with its zone")
-            wanted.setdefault("created_at", {})[operator] = moment
+            wanted.setdefault("created_at", {})[operator] = check_moment(INVALID, label, moment)
     return wanted
 
 
@@ -194,14 +192,3 @@ def _key(value: object) -> str:
 
 def _unknown(key: str) -> NotFound:
     return NotFound("task.unknown", f"there is no task {key}", "prismicx task list shows those there are")
-
-
-def _moment(milliseconds: int) -> datetime:
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        raise InvalidInput("page.cursor_invalid", "after holds no time", "give the `next` of the page before") from None
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

@@ -83,6 +83,13 @@ EXPECTED = {
         "exported  3",
         "every category is in its place",
     ],
+    "docs/insights.md": [
+        "- The moon makes them",
+        "16 topics",
+        "insight.changed",
+        "0.088 complete, interest 45.9",
+        "deleted",
+    ],
     "docs/extensions.md": ["8.666666666666666", "9.0", "20 uses", "1 Dark mode 20", "2 Scanner 3", "deleted"],
 }
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prismicx.checks import check_id, check_json, check_object, check_text
+from prismicx.checks import check_id, check_json, check_moment, check_object, check_text
 from prismicx.errors import InvalidInput
 
 anything = st.recursive(
@@ -93,3 +94,21 @@ def test_ids() -> None:
     for wrong in ("", "x", 1, None, b"0" * 16, {"$ne": ""}, str(key) + "0"):
         with pytest.raises(InvalidInput):
             check_id("a.b", "it", wrong)
+
+
+def test_a_moment_is_aware_and_comes_in_utc() -> None:
+    east = timezone(timedelta(hours=5))
+    assert check_moment("x.y", "since", datetime(2026, 1, 1, 5, tzinfo=east)) == datetime(2026, 1, 1, tzinfo=UTC)
+    for wrong in (datetime(2026, 1, 1), datetime(1, 1, 1, tzinfo=east), "2026-01-01", 5, None):
+        with pytest.raises(InvalidInput) as caught:
+            check_moment("x.y", "since", wrong)
+        assert caught.value.code == "x.y"
+
+
+def test_what_is_nested_too_deep_to_be_shown_is_refused_all_the_same() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(InvalidInput) as caught:
+        check_text("x.y", "name", deep, 10)
+    assert "list" in caught.value.message
