@@ -17,6 +17,7 @@ from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.engines.scoped_sql import Sql, in_shared_tables, in_tenant_schema
 from prismicx.errors import InvalidInput, quoted
 from prismicx.extensions.repository import Extensions
+from prismicx.fleet.fleet import Fleet
 from prismicx.insights.repository import Insights
 from prismicx.names import Names, check_system_type
 from prismicx.reference.definitions import CATEGORIES, PLATFORM, TASKS
@@ -52,6 +53,7 @@ class Platform:
     Attributes:
         tenants: makes, lists and changes tenants, and lets them in or not.
         catalogue: the management systems that can be installed.
+        fleet: plans and rollouts over many tenants, and where each one stands.
         preference_types: what services register of the preferences they read.
     """
 
@@ -65,6 +67,7 @@ class Platform:
         self._installed: Remembered[tuple[str, str], Installation] = Remembered(settings.registry_cache)
         self.catalogue = Catalogue(self._postgres)
         self.preference_types = PreferenceTypes()
+        self.fleet = Fleet(self._postgres, self._registry, names, self._installations)
         self.tenants = Tenants(
             self._registry,
             Provisioning(self._registry, self._postgres, self._mongo, endpoints.mongo, names, settings.shared_capacity),
@@ -83,6 +86,9 @@ class Platform:
             Conflict: ``tenant.provisioning``.
         """
         return ScopeOpening(self, tenant_id)
+
+    def _installations(self, tenant_id: str) -> Installations:
+        return Installations(tenant_id, self._postgres, self._names, self._installed)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -177,8 +183,7 @@ class TenantScope:
     @property
     def systems(self) -> Installations:
         """The management systems it has installed."""
-        platform = self._platform
-        return Installations(self.tenant_id, platform._postgres, platform._names, platform._installed)
+        return self._platform._installations(self.tenant_id)
 
     def sql(self, database: SqlDatabase, *, service: str | None = None) -> Sql:
         """A transaction on the shared tables of a database, under row-level security:

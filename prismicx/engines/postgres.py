@@ -88,6 +88,17 @@ class Postgres:
                 pool = self._pools[service, database] = await self._open(service, database)
             return pool
 
+    async def connection(self, service: str, database: str) -> Connection:
+        """A connection of a service outside its pool, for work that keeps it long; close it after use.
+
+        Raises:
+            Unavailable, Denied: as `pool`.
+        """
+        url = self._url(service, database)
+        opening = asyncpg.connect(url, timeout=self._settings.connect_timeout, server_settings=_session(service))
+        opened: Connection = await _opened(opening, self._endpoint)
+        return opened
+
     async def close(self) -> None:
         """Close every pool; connections in use get the connect time-out to finish."""
         pools, self._pools = list(self._pools.values()), {}
@@ -98,28 +109,33 @@ class Postgres:
                 pool.terminate()
 
     async def _open(self, service: str, database: str) -> Pool:
-        login = self._names.service(service)
-        url = self._endpoint.postgres(
-            self._names.server_wide(database), login, self._credentials.require("postgres", login)
-        )
         pool = asyncpg.create_pool(
-            url,
+            self._url(service, database),
             min_size=1,
             max_size=self._settings.pool_size,
             timeout=self._settings.connect_timeout,
             # What was opened stays open: the pool is small, and a timer for each use costs 3 % of a point read.
             max_inactive_connection_lifetime=0,
             connection_class=ScopedConnection,
-            server_settings={
-                "application_name": f"prismicx {service}",
-                # As the grammar reads statements, whatever the server's default is.
-                "standard_conforming_strings": "on",
-            },
+            server_settings=_session(service),
         )
         await _opened(pool, self._endpoint)
         async with pool.acquire() as connection:
             check_version(connection)
         return pool
+
+    def _url(self, service: str, database: str) -> str:
+        login = self._names.service(service)
+        password = self._credentials.require("postgres", login)
+        return self._endpoint.postgres(self._names.server_wide(database), login, password)
+
+
+def _session(service: str) -> dict[str, str]:
+    return {
+        "application_name": f"prismicx {service}",
+        # As the grammar reads statements, whatever the server's default is.
+        "standard_conforming_strings": "on",
+    }
 
 
 class ScopedConnection(Connection):

@@ -6,8 +6,9 @@ Reference: `tenant_systems` Table, Tenant-Specific Schemas.
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,14 +23,22 @@ from prismicx.errors import Conflict, NotFound
 from prismicx.names import Names
 from prismicx.reference.apply import RELEASE
 from prismicx.remembered import Remembered
-from prismicx.systems.catalogue import DATABASE, DEPRECATED, queries, unknown_system
+from prismicx.systems.catalogue import DATABASE, DEPRECATED, queries, unknown_system, version_id
 from prismicx.systems.declarations import Choices, Declaration, stored_choices, stored_declaration
 from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
-from prismicx.systems.path import Step, find_path, find_version
-from prismicx.systems.requirements import Held, check_compatible, check_dependencies
+from prismicx.systems.path import find_path, find_version
+from prismicx.systems.patience import patiently
+from prismicx.systems.requirements import Held, check_compatible, check_dependencies, check_unneeded
+from prismicx.systems.step import Limits, Phase, Place, body, place_of, settings
 
 INSTALLED, FAILED = "installed", "failed"
+
+_STATEMENT = re.compile(r'^SQL statement "(.*?)"$', re.DOTALL | re.MULTILINE)
+
+_LIMITS = Limits()
+_PATIENCE = 15.0
+"""Seconds for which a change tries again while others hold locks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,19 +196,53 @@ class Installations:
             await connection.execute(queries.set_choices, system_id, *_columns(chosen), utc_now())
         return await self._told(system_id)
 
+    async def uninstall(self, system_id: str) -> None:
+        """Remove a system with its schema and everything in it.
+
+        Raises:
+            NotFound: ``system.unknown`` or ``system.not_installed``.
+            Conflict: ``system.dependency`` when another system of the tenant needs it, ``system.busy``,
+                ``system.migration_failed``.
+        """
+
+        async def work() -> None:
+            async with self._transaction() as connection:
+                system, place, held = await self._held(connection, system_id)
+                if held is None:
+                    raise self._not_installed(system_id)
+                check_unneeded(self._tenant_id, system_id, await self._installed(connection))
+                phase = Phase(version_id(system_id, held["version"]), None, "")
+                await connection.execute(settings(place, _LIMITS) + body(place, phase, utc_now()))
+                self._known.forget((self._tenant_id, system["type"]))
+
+        await self._patiently(system_id, work)
+
     async def _change(self, system_id: str, change: _Change, *, installing: bool) -> Installation:
-        try:
+        async def work() -> None:
             async with self._transaction() as connection:
                 await self._change_within(connection, system_id, change, installing)
+
+        await self._patiently(system_id, work, change.version, installing=installing)
+        return await self._told(system_id)
+
+    async def _patiently(
+        self,
+        system_id: str,
+        work: Callable[[], Awaitable[None]],
+        version: str | None = None,
+        *,
+        installing: bool = False,
+    ) -> None:
+        try:
+            await patiently(work, _PATIENCE)
         except asyncpg.PostgresError as error:
-            failure = _failure(error)
-            await self._record_failure(system_id, change.version, installing, failure)
+            failure = failure_of(error)
+            await self.record_failure(system_id, version, installing, failure)
             raise Conflict(
                 "system.migration_failed",
                 f"{system_id} for {self._tenant_id}: {failure}",
                 "the schema is as it was; mend the data or publish a mended version, then try again",
             ) from error
-        return await self._told(system_id)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[PooledConnection]:
@@ -213,21 +256,21 @@ class Installations:
         self._known.forget((self._tenant_id, changed.type))
         return changed
 
-    async def _held(self, connection: PooledConnection, system_id: str) -> tuple[Any, str, Any]:
-        """The system, the schema of its type, locked against other commands, and the row of its installation."""
+    async def _held(self, connection: PooledConnection, system_id: str) -> tuple[Any, Place, Any]:
+        """The system, its place, locked against other commands, and the row of its installation."""
         system = await connection.fetchrow(queries.system, system_id) if is_system_id(system_id) else None
         if system is None:
             raise unknown_system(system_id)
-        schema = self._names.schema(self._tenant_id, system["type"])
-        if not await connection.fetchval(queries.try_lock, schema):
-            raise Conflict("system.busy", f"{schema} is being changed by another command", "try again later")
+        place = place_of(self._names, self._tenant_id, system_id, system["type"])
+        if not await connection.fetchval(queries.try_lock, place.schema):
+            raise Conflict("system.busy", f"{place.schema} is being changed by another command", "try again later")
         held = await connection.fetchrow(queries.installation, system_id)
-        return system, schema, held if held is not None and held["status"] == INSTALLED else None
+        return system, place, held if held is not None and held["status"] == INSTALLED else None
 
     async def _change_within(
         self, connection: PooledConnection, system_id: str, change: _Change, installing: bool
     ) -> None:
-        system, schema, held = await self._held(connection, system_id)
+        system, place, held = await self._held(connection, system_id)
         target = find_version(system_id, await connection.fetch(queries.versions, system_id), change.version)
         if installing:
             await self._check_free(connection, system, held)
@@ -237,10 +280,16 @@ class Installations:
         chosen = _declared(target).changed(_choices(held), change.configuration, change.features)
         migrations = await connection.fetch(queries.migrations, system_id)
         steps = find_path(system_id, migrations, held["version"] if held else NOTHING, target["version"])
-        await self._run(connection, schema, steps)
-        await connection.execute(
-            queries.set_installation, system_id, target["version_id"], INSTALLED, utc_now(), None, *_columns(chosen)
-        )
+        if not steps:
+            await connection.execute(queries.set_choices, system_id, *_columns(chosen), utc_now())
+        for step in steps:
+            expected = None if step.version_from == NOTHING else version_id(system_id, step.version_from)
+            configuration, features = _columns(chosen)
+            phase = Phase(
+                expected, version_id(system_id, step.version_to), step.script,
+                configuration=configuration, features=features,
+            )  # fmt: skip
+            await connection.execute(settings(place, _LIMITS) + body(place, phase, utc_now()))
 
     async def _check_needs(self, connection: PooledConnection, system_id: str, target: Any) -> None:
         """See that a version has what it needs, and that what needs the system takes this version."""
@@ -251,15 +300,18 @@ class Installations:
         wanted = Held(system_id, version, json.loads(target["dependencies"] or "{}"))
         # What this version needs stays as it is until the end, and so does this system for what needs it.
         await connection.execute(queries.hold_versions, list(wanted.dependencies))
-        installed = {
-            row["system_id"]: Held(row["system_id"], row["version"], json.loads(row["dependencies"] or "{}"))
-            for row in await connection.fetch(queries.installed_dependencies)
-            if row["system_id"] != system_id
-        }
+        installed = await self._installed(connection)
+        installed.pop(system_id, None)
         published: dict[str, list[str]] = {}
         for row in await connection.fetch(queries.versions_of, list(wanted.dependencies)):
             published.setdefault(row["system_id"], []).append(row["version"])
         check_dependencies(self._tenant_id, wanted, installed, published)
+
+    async def _installed(self, connection: PooledConnection) -> dict[str, Held]:
+        return {
+            row["system_id"]: Held(row["system_id"], row["version"], json.loads(row["dependencies"] or "{}"))
+            for row in await connection.fetch(queries.installed_dependencies)
+        }
 
     def _not_installed(self, system_id: str) -> NotFound:
         return NotFound(
@@ -289,29 +341,8 @@ class Installations:
                 "one system of a type has the schema: a tenant can have only one",
             )
 
-    async def _run(self, connection: PooledConnection, schema: str, steps: Sequence[Step]) -> None:
-        """Run the scripts as the role that owns the tenant's schemas and nothing else, then let the tenant in."""
-        owner, role = self._names.tenant_owner(self._tenant_id), self._names.tenant_role(self._tenant_id)
-        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}" AUTHORIZATION "{owner}"')
-        await connection.execute(f'SET LOCAL search_path = "{schema}"; SET LOCAL ROLE "{owner}"')
-        before = await connection.fetchval(queries.transaction_id)
-        for step in steps:
-            # With a statement at its end: the driver cannot tell how a script of comments only went.
-            await connection.execute(f"{step.script}\n; SELECT 1")
-            if await connection.fetchval(queries.transaction_id) != before:
-                raise Conflict(
-                    "system.left_transaction",
-                    f"the migration to {step.version_to} left its transaction or its role",
-                    "see what it did to the schema; publish a version without transaction control",
-                )
-        await connection.execute(
-            f'GRANT USAGE ON SCHEMA "{schema}" TO "{role}"; '
-            f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "{schema}" TO "{role}"; '
-            f'GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA "{schema}" TO "{role}"; '
-            "SET LOCAL ROLE NONE; RESET search_path"
-        )
-
-    async def _record_failure(self, system_id: str, version: str | None, installing: bool, failure: str) -> None:
+    async def record_failure(self, system_id: str, version: str | None, installing: bool, failure: str) -> None:
+        """Write down in the tenant's row what went wrong."""
         async with Sql(self._postgres, "fleet", DATABASE, in_shared_tables(self._tenant_id)) as sql:
             if not installing:
                 await sql.execute(queries.note_failure, system_id, failure, utc_now())
@@ -325,9 +356,13 @@ class Installations:
         return await self._postgres.pool("fleet", DATABASE)
 
 
-def _failure(error: asyncpg.PostgresError) -> str:
+def failure_of(error: asyncpg.PostgresError) -> str:
+    """What an operator needs to know of an error: SQLSTATE, message, detail, hint and the statement."""
     parts = [f"{error.sqlstate}: {error}"]
-    parts += [text for text in (getattr(error, "detail", None), getattr(error, "hint", None)) if text]
+    parts += [text for name in ("detail", "hint") if (text := getattr(error, name, None)) and text not in str(error)]
+    statement = _STATEMENT.search(getattr(error, "context", None) or "")
+    if statement:
+        parts.append(f"in: {' '.join(statement[1].split())[:500]}")
     return "; ".join(parts)[:2000]
 
 

@@ -117,6 +117,3 @@ UPDATE public.tenant_systems SET error_message = $2, updated_at = $3 WHERE syste
 
 -- name: try_lock
 SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))
-
--- name: transaction_id
-SELECT pg_current_xact_id()::text || ' ' || current_user

@@ -145,6 +145,21 @@ def check_dependencies(
             )
 
 
+def check_unneeded(tenant_id: str, system_id: str, installed: Mapping[str, Held]) -> None:
+    """See that nothing else a tenant has needs a system.
+
+    Raises:
+        Conflict: ``system.dependency``.
+    """
+    needing = [held.system_id for held in installed.values() if system_id in held.dependencies]
+    if needing:
+        raise Conflict(
+            "system.dependency",
+            f"{', '.join(needing)} of {tenant_id} needs {system_id}",
+            f"remove it first: prismicx system uninstall {needing[0]} --tenant {tenant_id} --yes",
+        )
+
+
 def _checked(check: Checker, held: dict[str, Any] | None, label: str) -> Specifiers | None:
     for name, specifiers in (held or {}).items():
         try:

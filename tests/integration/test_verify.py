@@ -88,8 +88,10 @@ async def breaks(connection: asyncpg.Connection, database: str, names: Names) ->
         )
         for policy in relation.policies:
             found.append(f"DROP POLICY {policy.name} ON {relation.name}")
-            found.append(f"ALTER POLICY {policy.name} ON {relation.name} USING (true)")
-            found.append(f"ALTER POLICY {policy.name} ON {relation.name} WITH CHECK (true)")
+            other = "false" if policy.using == "true" else "true"
+            found.append(f"ALTER POLICY {policy.name} ON {relation.name} USING ({other})")
+            if policy.command != "SELECT":
+                found.append(f"ALTER POLICY {policy.name} ON {relation.name} WITH CHECK (true)")
             found.append(f'ALTER POLICY {policy.name} ON {relation.name} TO "{names.service("users")}"')
             found.append(f"CREATE POLICY another ON {relation.name} USING (true)")
         if relation.row_security:

@@ -1,0 +1,1 @@
+"""The fleet: plans and rollouts over many tenants, and where each one stands."""

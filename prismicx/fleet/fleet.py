@@ -1,0 +1,350 @@
+"""The fleet of a platform: plans, rollouts that survive being killed, and where every tenant stands.
+
+Which tenants are done is never written down by a rollout: the ledger tells, whose row is written in the transaction of
+the step. So nothing is run twice, and nothing is skipped, wherever a rollout was cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC
+from itertools import groupby
+from typing import Any
+
+from prismicx.checks import check_id
+from prismicx.clock import utc_now
+from prismicx.engines.postgres import Connection, Postgres
+from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
+from prismicx.fleet.plan import Planner, queries
+from prismicx.fleet.runner import Progress, Runner
+from prismicx.fleet.values import (
+    ACTIONS,
+    INVALID,
+    Action,
+    Failures,
+    Options,
+    Plan,
+    Rollout,
+    Selection,
+    State,
+)
+from prismicx.names import Names
+from prismicx.systems.catalogue import DATABASE, version_id
+from prismicx.systems.installation import INSTALLED, Installations
+from prismicx.systems.package import NOTHING
+from prismicx.systems.path import find_path
+from prismicx.systems.step import Phase, place_of
+from prismicx.tenants.registry import Registry
+
+_POLL = 0.5
+"""Seconds between two looks at whether somebody paused or aborted the rollout."""
+
+Told = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many tenants have a version of a system in a state; ``with_error`` of them had an error last."""
+
+    system_id: str
+    version: str
+    status: str
+    tenants: int
+    with_error: int
+
+
+class Fleet:
+    """Plans and runs what is done to many tenants."""
+
+    def __init__(
+        self, postgres: Postgres, registry: Registry, names: Names, installations: Callable[[str], Installations]
+    ) -> None:
+        self._postgres = postgres
+        self._registry = registry
+        self._names = names
+        self._installations = installations
+
+    async def plan(
+        self,
+        system_id: str,
+        action: Action = "upgrade",
+        *,
+        selection: Selection,
+        version: str | None = None,
+        options: Options | None = None,
+    ) -> Plan:
+        """What a rollout would do.
+
+        Args:
+            version: to which tenants are brought; the latest unless given, none for ``uninstall``.
+
+        Raises:
+            InvalidInput: ``rollout.invalid``.
+            NotFound: ``system.unknown``, ``system.version_unknown`` or, for one that is named, ``tenant.unknown``.
+            Conflict: ``system.deprecated`` or ``system.incompatible``.
+        """
+        if action not in ACTIONS:
+            raise InvalidInput(INVALID, f"the action is {quoted(action)}", f"use one of {', '.join(ACTIONS)}")
+        if action == "uninstall" and version is not None:
+            raise InvalidInput(INVALID, f"version is {quoted(version)}", "a system is removed whole, whatever version")
+        pool = await self._postgres.pool("reporting", DATABASE)
+        return await Planner(pool, self._registry).plan(system_id, action, selection, version, options or Options())
+
+    async def start(self, plan: Plan, *, progress: Told = lambda _: None) -> Rollout:
+        """Run a plan: the tenants it names, in its waves. It returns when the rollout is finished, paused or aborted.
+
+        Tenants that changed meanwhile take the way from the version they have then.
+
+        Raises:
+            Unavailable: PostgreSQL cannot be used before the rollout is written down.
+        """
+        key, moment = uuid.uuid4(), utc_now()
+        versions = {tenant_id: group.version_from for group in plan.groups for tenant_id in group.tenants}
+        tenants = [(tenant_id, number) for number, wave in enumerate(plan.waves) for tenant_id in wave]
+        target = None if plan.version is None else version_id(plan.system_id, plan.version)
+        pool = await self._postgres.pool("fleet", DATABASE)
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(
+                queries.add_rollout, key, plan.system_id, plan.action, target, plan.options.to_json(), moment
+            )
+            await connection.execute(
+                queries.add_tenants, key, moment, [tenant_id for tenant_id, _ in tenants],
+                [number for _, number in tenants], [versions[tenant_id] for tenant_id, _ in tenants],
+            )  # fmt: skip
+        return await self._run(await self.get(key), progress)
+
+    async def resume(
+        self, rollout_id: uuid.UUID | str, *, retry_failed: bool = False, progress: Told = lambda _: None
+    ) -> Rollout:
+        """Go on with a rollout that was paused, or whose process is no more.
+
+        Args:
+            retry_failed: try those again that failed; else they stay as they are.
+
+        Raises:
+            InvalidInput: ``rollout.id_invalid``.
+            NotFound: ``rollout.unknown``.
+            Conflict: ``rollout.ended`` when it was aborted or has nothing to do, ``rollout.running`` when another
+                process works on it.
+        """
+        rollout = await self.get(rollout_id)
+        open_ones = rollout.tenants - rollout.done
+        if rollout.status == "aborted" or not (open_ones if retry_failed else open_ones - rollout.failed):
+            if rollout.status in ("running", "paused"):
+                await self._set_status(rollout.rollout_id, "finished", None, ("running", "paused"))
+                return await self.get(rollout.rollout_id)
+            raise Conflict("rollout.ended", f"the rollout {rollout.rollout_id} is {rollout.status}", "plan another one")
+        return await self._run(rollout, progress, resuming=True, retry_failed=retry_failed)
+
+    async def pause(self, rollout_id: uuid.UUID | str) -> Rollout:
+        """Let a rollout stop after the tenants it is at, also one that runs in another process; errors as `get`.
+
+        Raises:
+            Conflict: ``rollout.ended``.
+        """
+        return await self._stop(rollout_id, "paused")
+
+    async def abort(self, rollout_id: uuid.UUID | str) -> Rollout:
+        """Let a rollout stop for good. Tenants that are done stay where they are; errors as `pause`."""
+        return await self._stop(rollout_id, "aborted")
+
+    async def get(self, rollout_id: uuid.UUID | str) -> Rollout:
+        """A rollout, and how far it is.
+
+        Raises:
+            InvalidInput: ``rollout.id_invalid``.
+            NotFound: ``rollout.unknown``.
+        """
+        key = check_id("rollout.id_invalid", "the rollout's id", rollout_id)
+        pool = await self._postgres.pool("reporting", DATABASE)
+        row = await pool.fetchrow(queries.rollout, key)
+        if row is None:
+            raise NotFound(
+                "rollout.unknown", f"there is no rollout {key}", "prismicx system rollouts shows those there are"
+            )
+        counts: Any = await pool.fetchrow(queries.counts, key)
+        return Rollout(
+            key, row["system_id"], row["action"], row["version"], row["status"], row["reason"], counts["tenants"],
+            counts["done"], counts["failed"], row["created_at"].replace(tzinfo=UTC),
+            row["updated_at"].replace(tzinfo=UTC), row["finished_at"] and row["finished_at"].replace(tzinfo=UTC),
+            Options.from_json(row["options"]),
+        )  # fmt: skip
+
+    async def list(self, system_id: str | None = None, *, limit: int = 20) -> list[Rollout]:
+        """The latest rollouts, the newest first."""
+        pool = await self._postgres.pool("reporting", DATABASE)
+        return [await self.get(row["rollout_id"]) for row in await pool.fetch(queries.rollouts, system_id, limit)]
+
+    async def failures(self, rollout_id: uuid.UUID | str) -> Sequence[Failures]:
+        """Who failed in a rollout, grouped by cause; errors as `get`."""
+        rollout = await self.get(rollout_id)
+        pool = await self._postgres.pool("reporting", DATABASE)
+        rows = await pool.fetch(queries.failures, rollout.rollout_id)
+        return grouped([(row["error_code"], row["error_message"], row["tenant_id"]) for row in rows])
+
+    async def status(self, system_id: str | None = None) -> Sequence[Standing]:
+        """How many tenants have which version in which state."""
+        pool = await self._postgres.pool("reporting", DATABASE)
+        rows = await pool.fetch(queries.overview, system_id)
+        names = ("system_id", "version", "status", "tenants", "with_error")
+        return [Standing(*(row[name] for name in names)) for row in rows]
+
+    async def errors(self, system_id: str | None = None) -> Mapping[str, Sequence[Failures]]:
+        """What the ledger knows to have gone wrong, by system and cause; tenants between two versions included."""
+        pool = await self._postgres.pool("reporting", DATABASE)
+        found: dict[str, list[tuple[str, str, str]]] = {}
+        for row in await pool.fetch(queries.errors, system_id):
+            code, _, message = row["error_message"].partition(": ")
+            found.setdefault(row["system_id"], []).append((code, message, row["tenant_id"]))
+        for row in await pool.fetch(queries.unfinished_steps, system_id):
+            words = f"between {row['version_from'] or 'nothing'} and {row['version_to']}"
+            found.setdefault(row["system_id"], []).append(("system.unfinished", words, row["tenant_id"]))
+        return {name: grouped(items) for name, items in found.items()}
+
+    async def _stop(self, rollout_id: uuid.UUID | str, status: State) -> Rollout:
+        rollout = await self.get(rollout_id)
+        sources: tuple[State, ...] = ("running",) if status == "paused" else ("running", "paused")
+        if not await self._set_status(rollout.rollout_id, status, "asked for", sources):
+            raise Conflict(
+                "rollout.ended", f"the rollout {rollout.rollout_id} is {rollout.status}", "it cannot be stopped"
+            )
+        return await self.get(rollout.rollout_id)
+
+    async def _set_status(self, key: uuid.UUID, status: State, reason: str | None, sources: Sequence[State]) -> bool:
+        pool = await self._postgres.pool("fleet", DATABASE)
+        done = await pool.execute(queries.set_status, key, status, reason, utc_now(), [*sources])
+        return not done.endswith(" 0")
+
+    async def _run(
+        self, rollout: Rollout, progress: Told, *, resuming: bool = False, retry_failed: bool = False
+    ) -> Rollout:
+        async with self._working(rollout.rollout_id) as watch:
+            if retry_failed:
+                await watch.execute(queries.forget_failures, rollout.rollout_id, utc_now())
+            if resuming:
+                await self._set_status(rollout.rollout_id, "running", None, ("paused", "running", "finished"))
+                rollout = await self.get(rollout.rollout_id)
+            reading = await self._postgres.pool("reporting", DATABASE)
+            rows = await reading.fetch(queries.open_tenants, rollout.rollout_id)
+            waiting = [row for row in rows if row["error_code"] is None]
+            told = Progress(rollout.tenants, rollout.done, rollout.failed)
+            runner = await self._runner(rollout, told, progress)
+            allowed = rollout.options.allowed_failures(rollout.tenants)
+            waves = [(number, [*group]) for number, group in groupby(waiting, key=lambda row: row["wave"])]
+            told.waves = max((number for number, _ in waves), default=-1) + 1
+            reason = ""
+            watcher = asyncio.create_task(self._watch(watch, rollout.rollout_id, runner.stop))
+            try:
+                for number, group in waves:
+                    told.wave = number + 1
+                    failed = await runner.wave([(row["tenant_id"], _version(row)) for row in group], allowed)
+                    reason = _reason(runner, allowed, failed, len(group), number + 1 == told.waves)
+                    if reason or runner.stop.is_set():
+                        break
+            finally:
+                watcher.cancel()
+                await asyncio.gather(watcher, return_exceptions=True)
+        ended = await self.get(rollout.rollout_id)
+        if ended.status == "running" or (ended.status == "paused" and ended.done == ended.tenants):
+            # What somebody else asked for meanwhile stays, unless there is nothing left to stop.
+            status: State = "paused" if reason else "finished"
+            await self._set_status(rollout.rollout_id, status, reason or None, (ended.status,))
+            ended = await self.get(rollout.rollout_id)
+        return ended
+
+    @asynccontextmanager
+    async def _working(self, key: uuid.UUID) -> AsyncIterator[Any]:
+        """The right to work on a rollout, which ends with the connection."""
+        connection = await self._postgres.connection("fleet", DATABASE)
+        try:
+            if not await connection.fetchval(queries.try_lock, str(key)):
+                raise Conflict("rollout.running", f"another process works on the rollout {key}", "pause it first")
+            yield connection
+        finally:
+            await connection.close()
+
+    async def _watch(self, connection: Connection, key: uuid.UUID, stop: asyncio.Event) -> None:
+        # Somebody else's word in the database: there is nothing to wait on but the clock.
+        while await connection.fetchval(queries.status, key) == "running":  # noqa: ASYNC110
+            await asyncio.sleep(_POLL)
+        stop.set()
+
+    async def _runner(self, rollout: Rollout, told: Progress, progress: Told) -> Runner:
+        pool = await self._postgres.pool("reporting", DATABASE)
+        system: Any = await pool.fetchrow(queries.system, rollout.system_id)
+        migrations = await pool.fetch(queries.migrations, rollout.system_id)
+        target = None if rollout.version is None else version_id(rollout.system_id, rollout.version)
+        snapshot = await pool.fetchval(queries.snapshot, target)
+        ways: dict[str | None, list[Phase]] = {}
+
+        def way(here: str | None) -> list[Phase]:
+            if here not in ways:
+                ways[here] = _phases(rollout, migrations, here, snapshot)
+            return ways[here]
+
+        async def now(tenant_id: str) -> str | None:
+            row = await pool.fetchrow(queries.holding, rollout.system_id, tenant_id)
+            return None if row is None else _version(row)
+
+        async def failed(tenant_id: str, code: str, text: str) -> None:
+            writer = await self._postgres.pool("fleet", DATABASE)
+            await writer.execute(queries.note_failure, rollout.rollout_id, tenant_id, code[:50], text, utc_now())
+            installing = rollout.action == "install"
+            await self._installations(tenant_id).record_failure(rollout.system_id, rollout.version, installing, text)
+
+        return Runner(
+            connect=lambda: self._postgres.connection("fleet", DATABASE),
+            place=lambda tenant_id: place_of(self._names, tenant_id, rollout.system_id, system["type"]),
+            way=way, now=now, failed=failed, options=rollout.options, told=told, progress=progress,
+        )  # fmt: skip
+
+
+def grouped(items: Sequence[tuple[str, str, str]]) -> list[Failures]:
+    """Code, message and tenant of each failure, grouped by code and what the message says before it gets particular."""
+    found: dict[tuple[str, str], tuple[str, list[str]]] = {}
+    for code, message, tenant_id in items:
+        cause = message.partition("; ")[0]
+        found.setdefault((code, cause), (message, []))[1].append(tenant_id)
+    return [Failures(code, message, tuple(tenants)) for (code, _), (message, tenants) in found.items()]
+
+
+def _phases(rollout: Rollout, migrations: Sequence[Any], here: str | None, snapshot: str | None) -> list[Phase]:
+    system_id = rollout.system_id
+    held = None if here is None else version_id(system_id, here)
+    if rollout.version is None:
+        return [] if here is None else [Phase(held, None, "")]
+    if here is None and snapshot is not None:
+        return [Phase(None, version_id(system_id, rollout.version), snapshot, configuration="{}", features="{}")]
+    chosen = "{}" if here is None else None
+    steps = find_path(system_id, migrations, here or NOTHING, rollout.version)
+    wrong_way = "up" if rollout.action == "rollback" else "down"
+    if any(step.direction == wrong_way for step in steps):
+        raise Conflict(
+            "rollout.moved", f"it has {system_id} {here} meanwhile, beyond {rollout.version}", "plan another rollout"
+        )
+    return [
+        Phase(
+            None if step.version_from == NOTHING else version_id(system_id, step.version_from),
+            version_id(system_id, step.version_to), step.script, configuration=chosen, features=chosen,
+        )
+        for step in steps
+    ]  # fmt: skip
+
+
+def _version(row: Any) -> str | None:
+    return row["version"] if row["status"] == INSTALLED else None
+
+
+def _reason(runner: Runner, allowed: int, failed: int, tenants: int, last: bool) -> str:
+    """Why a rollout pauses after a wave; empty where it goes on."""
+    if runner.trouble:
+        return runner.trouble
+    if runner.failures > allowed:
+        return f"{runner.failures} tenants failed, and {allowed} may"
+    if not last and failed * 2 >= tenants:
+        return f"{failed} of the {tenants} tenants of wave {runner.told.wave} failed"
+    return ""

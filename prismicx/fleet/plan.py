@@ -1,0 +1,250 @@
+"""What a rollout would do: which tenants take which way, who is left out and why. It reads, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.version import Version
+
+from prismicx.engines.postgres import Pool, PooledConnection
+from prismicx.errors import Conflict, NotFound, PrismicXError
+from prismicx.fleet.values import Action, Blocked, Group, Options, Plan, Selection
+from prismicx.reference.apply import RELEASE
+from prismicx.statements import Statements
+from prismicx.systems.catalogue import DEPRECATED, unknown_system
+from prismicx.systems.declarations import Declaration, stored_choices, stored_declaration
+from prismicx.systems.installation import INSTALLED
+from prismicx.systems.manifest import is_system_id
+from prismicx.systems.package import NOTHING
+from prismicx.systems.path import find_path, find_version
+from prismicx.systems.requirements import Held, check_compatible, check_dependencies, check_unneeded
+from prismicx.tenants.registry import Registry
+from prismicx.tenants.values import Standing
+
+queries = Statements("prismicx.fleet", "queries.sql")
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the catalogue says of a system and the version asked for; `target` is None where it is removed."""
+
+    system: Any
+    versions: list[Any]
+    migrations: list[Any]
+    target: Any
+
+    @property
+    def target_version(self) -> str:
+        return NOTHING if self.target is None else str(self.target["version"])
+
+    def number(self, version: str) -> int:
+        return next(int(row["schema_version"]) for row in self.versions if row["version"] == version)
+
+    def declared(self) -> Declaration:
+        return stored_declaration(self.target["configuration"], self.target["features"])
+
+
+class Planner:
+    """Makes plans.
+
+    Args:
+        pool: of the login that reads over all tenants.
+        registry: says which tenants there are, and in which state.
+    """
+
+    def __init__(self, pool: Pool, registry: Registry) -> None:
+        self._pool = pool
+        self._registry = registry
+
+    async def plan(
+        self, system_id: str, action: Action, selection: Selection, version: str | None, options: Options
+    ) -> Plan:
+        """See `prismicx.fleet.fleet.Fleet.plan`."""
+        async with self._pool.acquire() as connection:
+            known = await _known(connection, system_id, action, version)
+            candidates, done = await _candidates(connection, known, action)
+            if not candidates and not selection.tenants and action != "install":
+                return _made(known, action, [], [], done, options, [], named=False)
+            wanted = selection.tenants or None
+            standings = await self._registry.standings(wanted)
+            for tenant_id in selection.tenants:
+                if tenant_id not in standings:
+                    raise NotFound(
+                        "tenant.unknown",
+                        f"there is no tenant {tenant_id}",
+                        "prismicx tenant list shows those there are",
+                    )
+            meant = {
+                tenant_id: standing
+                for tenant_id, standing in standings.items()
+                if wanted or selection.takes(standing.tier, standing.region, standing.tags)
+            }
+            return await self._plan(connection, known, action, meant, candidates, done, options, bool(wanted))
+
+    async def _plan(
+        self, connection: PooledConnection, known: _Known, action: Action, meant: Mapping[str, Standing],
+        candidates: Mapping[str, Any], done: int, options: Options, named: bool,
+    ) -> Plan:  # fmt: skip
+        others = await _others(connection, known)
+        unfinished = {row["tenant_id"]: row for row in await connection.fetch(queries.unfinished, _id(known))}
+        published: dict[str, list[str]] = {}
+        for needed in await connection.fetch(queries.versions_of, _needs(known)):
+            published.setdefault(needed["system_id"], []).append(needed["version"])
+        groups: dict[str | None, list[str]] = {}
+        blocked: list[Blocked] = []
+        for tenant_id in sorted(meant):
+            row: Any = candidates.get(tenant_id)
+            if not _concerned(known, action, row, named):
+                continue
+            here = row["version"] if row is not None and row["status"] == INSTALLED else None
+            try:
+                _check_state(tenant_id, meant[tenant_id])
+                _check_row(known, action, tenant_id, row)
+                _check_unfinished(known, tenant_id, here, unfinished.get(tenant_id))
+                _check_others(known, action, tenant_id, others.get(tenant_id, {}), published)
+                if known.target is not None:
+                    find_path(_id(known), known.migrations, here or NOTHING, known.target_version)
+            except PrismicXError as error:
+                blocked.append(Blocked(tenant_id, here, error.code, error.message))
+                continue
+            groups.setdefault(here, []).append(tenant_id)
+        ways = [_group(known, here, tenants) for here, tenants in groups.items()]
+        tenants = [tenant_id for group in ways for tenant_id in group.tenants]
+        return _made(known, action, ways, blocked, done, options, tenants, named=named)
+
+
+async def _known(connection: PooledConnection, system_id: str, action: Action, version: str | None) -> _Known:
+    system = await connection.fetchrow(queries.system, system_id) if is_system_id(system_id) else None
+    if system is None:
+        raise unknown_system(system_id)
+    versions = await connection.fetch(queries.versions, system_id)
+    target = None if action == "uninstall" else find_version(system_id, versions, version)
+    if action == "install" and system["status"] == DEPRECATED:
+        raise Conflict(
+            "system.deprecated", f"{system_id} is deprecated, so it is not installed anew", "choose another system"
+        )
+    if target is not None:
+        server = connection.get_server_version()
+        found = {"postgres": f"{server.major}.{server.minor}", "prismicx": RELEASE}
+        check_compatible(system_id, target["version"], json.loads(target["compatibility"] or "{}"), found)
+    return _Known(system, versions, await connection.fetch(queries.migrations, system_id), target)
+
+
+async def _candidates(connection: PooledConnection, known: _Known, action: Action) -> tuple[dict[str, Any], int]:
+    """Rows of the ledger that are not where the action leads, and how many are there already."""
+    if action in ("install", "uninstall"):
+        rows = await connection.fetch(queries.holders, _id(known))
+        return {row["tenant_id"]: row for row in rows}, 0
+    target = known.target["version_id"]
+    rows = await connection.fetch(queries.not_at, _id(known), target)
+    return {row["tenant_id"]: row for row in rows}, await connection.fetchval(queries.count_at, _id(known), target)
+
+
+async def _others(connection: PooledConnection, known: _Known) -> dict[str, dict[str, tuple[str, Held]]]:
+    """By tenant, the systems that matter: of the same type, needed, or in need of this one."""
+    found: dict[str, dict[str, tuple[str, Held]]] = {}
+    for row in await connection.fetch(queries.others, _id(known), known.system["type"], _needs(known)):
+        held = Held(row["system_id"], row["version"], json.loads(row["dependencies"] or "{}"))
+        found.setdefault(row["tenant_id"], {})[row["system_id"]] = (row["type"], held)
+    return found
+
+
+def _concerned(known: _Known, action: Action, row: Any, named: bool) -> bool:
+    """Whether the action has anything to do with a tenant, or should say why it has not."""
+    if action == "install":
+        return named or row is None or row["status"] != INSTALLED
+    if row is None:
+        return named
+    if action == "uninstall":
+        return True
+    if row["status"] != INSTALLED:
+        return True
+    here, there = known.number(row["version"]), known.number(known.target_version)
+    return here < there if action == "upgrade" else here > there
+
+
+def _check_state(tenant_id: str, standing: Standing) -> None:
+    if standing.status != "active":
+        raise Conflict(f"tenant.{standing.status}", f"{tenant_id} is {standing.status}")
+
+
+def _check_row(known: _Known, action: Action, tenant_id: str, row: Any) -> None:
+    installed = row is not None and row["status"] == INSTALLED
+    if action == "install":
+        if installed:
+            raise Conflict("system.installed", f"{tenant_id} has {_id(known)} already")
+        return
+    if row is None:
+        raise Conflict("system.not_installed", f"{tenant_id} has no {_id(known)}")
+    if not installed:
+        raise Conflict("system.failed", f"the installation of {_id(known)} for {tenant_id} failed: install it again")
+    if known.target is not None:
+        known.declared().changed(stored_choices(row["configurations"], None), None, None)
+
+
+def _check_unfinished(known: _Known, tenant_id: str, here: str | None, begun: Any) -> None:
+    if begun is None:
+        return
+    back = begun["version_from"] and begun["version_from"].rpartition(":")[2]
+    target = begun["version_to"].rpartition(":")[2]
+    path = (
+        [] if known.target is None else find_path(_id(known), known.migrations, here or NOTHING, known.target_version)
+    )
+    if not path or path[0].version_to != target or back != here:
+        raise Conflict("system.unfinished", f"{tenant_id} is between {here} and {target}: bring it to {target} first")
+
+
+def _check_others(
+    known: _Known, action: Action, tenant_id: str, others: Mapping[str, tuple[str, Held]],
+    published: Mapping[str, Sequence[str]],
+) -> None:  # fmt: skip
+    installed = {system_id: held for system_id, (_, held) in others.items()}
+    if known.target is None:
+        check_unneeded(tenant_id, _id(known), installed)
+        return
+    if action == "install":
+        for system_id, (kind, _) in others.items():
+            if kind == known.system["type"]:
+                raise Conflict("system.type_taken", f"{tenant_id} has {system_id}, which is of the type {kind} as well")
+    wanted = Held(_id(known), known.target_version, json.loads(known.target["dependencies"] or "{}"))
+    check_dependencies(tenant_id, wanted, installed, published)
+
+
+def _group(known: _Known, here: str | None, tenants: list[str]) -> Group:
+    if known.target is None:
+        return Group(here, (), False, tuple(tenants))
+    at_once = here is None and bool(known.target["has_snapshot"])
+    steps = find_path(_id(known), known.migrations, here or NOTHING, known.target_version)
+    path = (known.target_version,) if at_once else tuple(step.version_to for step in steps)
+    rows = {row["version"]: row for row in known.versions}
+    locks: dict[str, Any] = {}
+    milliseconds = 0.0
+    for step in steps:
+        row = rows[step.version_to if step.direction == "up" else step.version_from]
+        if row["locks"] is not None:
+            locks[step.version_to] = json.loads(row["locks"])[step.direction]
+            milliseconds += row["milliseconds"]
+    return Group(here, path, at_once, tuple(tenants), locks, milliseconds / 1000)
+
+
+def _made(
+    known: _Known, action: Action, groups: list[Group], blocked: list[Blocked], done: int, options: Options,
+    tenants: list[str], *, named: bool,
+) -> Plan:  # fmt: skip
+    order = [NOTHING, *sorted({row["version"] for row in known.versions}, key=Version)]
+    groups.sort(key=lambda group: order.index(group.version_from or NOTHING))
+    waves = tuple(tuple(wave) for wave in options.in_waves(tenants, named))
+    seconds = sum(group.seconds * len(group.tenants) for group in groups) / options.concurrency
+    version = None if known.target is None else known.target_version
+    return Plan(_id(known), action, version, tuple(groups), tuple(blocked), done, waves, options, seconds)
+
+
+def _id(known: _Known) -> str:
+    return str(known.system["system_id"])
+
+
+def _needs(known: _Known) -> list[str]:
+    return [] if known.target is None else list(json.loads(known.target["dependencies"] or "{}"))

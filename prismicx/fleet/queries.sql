@@ -1,0 +1,142 @@
+-- name: system
+SELECT system_id, type, status FROM public.management_systems WHERE system_id = $1
+
+-- name: versions
+SELECT v.version_id, v.version, v.schema_version, v.is_latest, v.dependencies, v.compatibility, d.configuration,
+       d.features, t.locks, t.milliseconds, t.snapshot IS NOT NULL AS has_snapshot
+FROM public.system_versions v
+LEFT JOIN prismicx.version_declarations d ON d.version_id = v.version_id
+LEFT JOIN prismicx.version_trials t ON t.version_id = v.version_id
+WHERE v.system_id = $1
+
+-- name: migrations
+SELECT version_from, version_to, schema_version_from, schema_version_to, migration_sql, rollback_sql
+FROM public.schema_migrations WHERE system_id = $1 ORDER BY schema_version_to
+
+-- name: snapshot
+SELECT snapshot FROM prismicx.version_trials WHERE version_id = $1
+
+-- name: holding
+SELECT v.version, t.status
+FROM public.tenant_systems t JOIN public.system_versions v ON v.version_id = t.version_id
+WHERE t.system_id = $1 AND t.tenant_id = $2
+
+-- name: not_at
+SELECT t.tenant_id, t.status, v.version, t.configurations
+FROM public.tenant_systems t JOIN public.system_versions v ON v.version_id = t.version_id
+WHERE t.system_id = $1 AND (t.version_id IS DISTINCT FROM $2::text OR t.status <> 'installed')
+ORDER BY t.tenant_id
+
+-- name: count_at
+SELECT count(*) FROM public.tenant_systems WHERE system_id = $1 AND version_id = $2 AND status = 'installed'
+
+-- name: holders
+SELECT t.tenant_id, t.status, v.version, t.configurations
+FROM public.tenant_systems t JOIN public.system_versions v ON v.version_id = t.version_id
+WHERE t.system_id = $1
+
+-- name: others
+SELECT t.tenant_id, t.system_id, s.type, v.version, v.dependencies
+FROM public.tenant_systems t
+JOIN public.management_systems s ON s.system_id = t.system_id
+JOIN public.system_versions v ON v.version_id = t.version_id
+WHERE t.system_id <> $1 AND t.status = 'installed'
+  AND (s.type = $2 OR t.system_id = ANY ($3::text[]) OR v.dependencies ? $1)
+
+-- name: unfinished
+SELECT tenant_id, version_from, version_to, phases_done FROM prismicx.unfinished_steps WHERE system_id = $1
+
+-- name: add_rollout
+INSERT INTO prismicx.rollouts (rollout_id, system_id, action, version_id, status, options, created_at, updated_at)
+VALUES ($1, $2, $3, $4, 'running', $5::text::jsonb, $6, $6)
+
+-- name: add_tenants
+INSERT INTO prismicx.rollout_tenants (rollout_id, tenant_id, wave, version_from, updated_at)
+SELECT $1, given.tenant_id, given.wave, given.version_from, $2
+FROM unnest($3::text[], $4::integer[], $5::text[]) AS given (tenant_id, wave, version_from)
+
+-- name: rollout
+SELECT r.rollout_id, r.system_id, r.action, v.version, r.version_id, r.status, r.reason, r.options::text AS options,
+       r.created_at, r.updated_at, r.finished_at
+FROM prismicx.rollouts r LEFT JOIN public.system_versions v ON v.version_id = r.version_id
+WHERE r.rollout_id = $1
+
+-- name: rollouts
+SELECT rollout_id FROM prismicx.rollouts WHERE ($1::text IS NULL OR system_id = $1) ORDER BY created_at DESC LIMIT $2
+
+-- name: counts
+SELECT count(*) AS tenants, count(*) FILTER (WHERE done) AS done,
+       count(*) FILTER (WHERE NOT done AND error_code IS NOT NULL) AS failed
+FROM (
+    SELECT rt.error_code,
+           CASE WHEN r.version_id IS NULL THEN t.tenant_id IS NULL
+                ELSE t.version_id = r.version_id AND t.status = 'installed' END IS TRUE AS done
+    FROM prismicx.rollout_tenants rt
+    JOIN prismicx.rollouts r ON r.rollout_id = rt.rollout_id
+    LEFT JOIN public.tenant_systems t ON t.tenant_id = rt.tenant_id AND t.system_id = r.system_id
+    WHERE rt.rollout_id = $1
+) AS counted
+
+-- name: open_tenants
+SELECT rt.tenant_id, rt.wave, rt.attempts, rt.error_code, v.version, t.status, t.configurations, t.features_enabled
+FROM prismicx.rollout_tenants rt
+JOIN prismicx.rollouts r ON r.rollout_id = rt.rollout_id
+LEFT JOIN public.tenant_systems t ON t.tenant_id = rt.tenant_id AND t.system_id = r.system_id
+LEFT JOIN public.system_versions v ON v.version_id = t.version_id
+WHERE rt.rollout_id = $1
+  AND (CASE WHEN r.version_id IS NULL THEN t.tenant_id IS NULL
+            ELSE t.version_id = r.version_id AND t.status = 'installed' END) IS NOT TRUE
+ORDER BY rt.wave, rt.tenant_id
+
+-- name: failures
+SELECT rt.tenant_id, rt.error_code, rt.error_message, rt.attempts
+FROM prismicx.rollout_tenants rt
+JOIN prismicx.rollouts r ON r.rollout_id = rt.rollout_id
+LEFT JOIN public.tenant_systems t ON t.tenant_id = rt.tenant_id AND t.system_id = r.system_id
+WHERE rt.rollout_id = $1 AND rt.error_code IS NOT NULL
+  AND (CASE WHEN r.version_id IS NULL THEN t.tenant_id IS NULL
+            ELSE t.version_id = r.version_id AND t.status = 'installed' END) IS NOT TRUE
+ORDER BY rt.tenant_id
+
+-- name: note_failure
+UPDATE prismicx.rollout_tenants
+SET attempts = attempts + 1, error_code = $3, error_message = $4, updated_at = $5
+WHERE rollout_id = $1 AND tenant_id = $2
+
+-- name: forget_failures
+UPDATE prismicx.rollout_tenants SET error_code = NULL, error_message = NULL, updated_at = $2
+WHERE rollout_id = $1 AND error_code IS NOT NULL
+
+-- name: set_status
+UPDATE prismicx.rollouts
+SET status = $2::text, reason = $3, updated_at = $4::timestamp,
+    finished_at = CASE WHEN $2::text IN ('finished', 'aborted') THEN $4::timestamp END
+WHERE rollout_id = $1 AND status = ANY ($5::text[])
+
+-- name: status
+SELECT status FROM prismicx.rollouts WHERE rollout_id = $1
+
+-- name: try_lock
+SELECT pg_try_advisory_lock(hashtextextended('prismicx rollout ' || $1, 0))
+
+-- name: overview
+SELECT t.system_id, v.version, v.schema_version, t.status, count(*) AS tenants,
+       count(*) FILTER (WHERE t.error_message IS NOT NULL) AS with_error
+FROM public.tenant_systems t JOIN public.system_versions v ON v.version_id = t.version_id
+WHERE $1::text IS NULL OR t.system_id = $1
+GROUP BY t.system_id, v.version, v.schema_version, t.status
+ORDER BY t.system_id, v.schema_version DESC, t.status
+
+-- name: errors
+SELECT t.system_id, t.tenant_id, v.version, t.status, t.error_message
+FROM public.tenant_systems t JOIN public.system_versions v ON v.version_id = t.version_id
+WHERE t.error_message IS NOT NULL AND ($1::text IS NULL OR t.system_id = $1)
+ORDER BY t.system_id, t.error_message, t.tenant_id
+
+-- name: unfinished_steps
+SELECT u.system_id, u.tenant_id, u.version_from, u.version_to, u.phases_done
+FROM prismicx.unfinished_steps u WHERE $1::text IS NULL OR u.system_id = $1
+ORDER BY u.system_id, u.tenant_id
+
+-- name: versions_of
+SELECT system_id, version FROM public.system_versions WHERE system_id = ANY ($1::text[])

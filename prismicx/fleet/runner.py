@@ -1,0 +1,184 @@
+"""The work of a rollout: tenants in waves, some at once, each step of each tenant in one message."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+from prismicx.clock import utc_now
+from prismicx.engines.postgres import Connection
+from prismicx.errors import PrismicXError, Unavailable
+from prismicx.fleet.values import Options
+from prismicx.systems.installation import failure_of
+from prismicx.systems.patience import patiently
+from prismicx.systems.step import Limits, Phase, Place, message
+
+RECYCLED_AFTER = 250
+"""Schemas a connection touches before it is replaced: a backend keeps some 110 KB for each and never gives it back."""
+
+_LOST = (
+    asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError,
+)  # fmt: skip
+_MOVED = "PX001"
+
+Way = Callable[[str | None], Sequence[Phase]]
+"""The phases that lead from a version (None: nothing) to where the rollout goes."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a rollout is."""
+
+    tenants: int
+    done: int = 0
+    failed: int = 0
+    wave: int = 0
+    waves: int = 0
+
+
+@dataclass(slots=True)
+class Runner:
+    """Brings tenants where a rollout leads.
+
+    Attributes:
+        connect: opens a connection of the service that changes schemas.
+        place: where the system of a tenant is.
+        way: the phases from a version.
+        now: the version a tenant has now, for one that was found elsewhere.
+        failed: writes down that a tenant failed: its id, a code, and what happened.
+        progress: told after every tenant.
+        stop: set it to stop between two tenants.
+        failures: how many tenants failed since it began; those of an earlier run are not counted again.
+        trouble: why it stopped by itself, when an engine could not be used; nobody's failure.
+    """
+
+    connect: Callable[[], Awaitable[Connection]]
+    place: Callable[[str], Place]
+    way: Way
+    now: Callable[[str], Awaitable[str | None]]
+    failed: Callable[[str, str, str], Awaitable[None]]
+    options: Options
+    told: Progress
+    progress: Callable[[Progress], None]
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    trouble: str = ""
+    failures: int = 0
+
+    async def wave(self, tenants: Sequence[tuple[str, str | None]], allowed: int) -> int:
+        """Bring the tenants of a wave there, each from the version it has; how many failed.
+
+        Stops between two tenants when `stop` is set, or when more than the allowed failures were counted in all.
+        """
+        waiting, before = deque(tenants), self.failures
+        workers = [self._work(waiting, allowed) for _ in range(min(self.options.concurrency, len(tenants)))]
+        async with asyncio.TaskGroup() as group:
+            for worker in workers:
+                group.create_task(worker)
+        return self.failures - before
+
+    async def _work(self, waiting: deque[tuple[str, str | None]], allowed: int) -> None:
+        link = _Link(self.connect)
+        try:
+            while waiting and not self.stop.is_set() and self.failures <= allowed:
+                tenant_id, here = waiting.popleft()
+                await self._one(link, tenant_id, here)
+                self.progress(self.told)
+        finally:
+            await link.close()
+
+    async def _one(self, link: _Link, tenant_id: str, here: str | None) -> None:
+        try:
+            await self._bring(link, tenant_id, here)
+            self.told.done += 1
+        except asyncpg.PostgresError as error:
+            await self._note(tenant_id, error.sqlstate or "XX000", failure_of(error))
+        except Unavailable as error:
+            self.trouble = error.message
+            self.stop.set()
+        except PrismicXError as error:
+            await self._note(tenant_id, error.code, error.message)
+
+    async def _note(self, tenant_id: str, code: str, text: str) -> None:
+        self.failures += 1
+        self.told.failed += 1
+        await self.failed(tenant_id, code, text)
+
+    async def _bring(self, link: _Link, tenant_id: str, here: str | None) -> None:
+        place, phases = self.place(tenant_id), self.way(here)
+        try:
+            for phase in phases:
+                await self._phase(link, place, phase)
+        except asyncpg.PostgresError as error:
+            if error.sqlstate != _MOVED:
+                raise
+            # Another rollout, or this one before its answer was lost, took the step. From where it is now, once.
+            found = await self.now(tenant_id)
+            if found == here:
+                raise
+            for phase in self.way(found):
+                await self._phase(link, place, phase)
+
+    async def _phase(self, link: _Link, place: Place, phase: Phase) -> None:
+        limits = Limits(self.options.lock_milliseconds, self.options.statement_milliseconds)
+
+        async def once() -> None:
+            await link.send(message(place, phase, limits, utc_now()))
+
+        await patiently(once, self.options.patience)
+
+
+class _Link:
+    """A connection that is opened when it is needed, and replaced when it was lost or has touched many schemas."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
+        self._connect = connect
+        self._connection: Connection | None = None
+        self._sent = 0
+
+    async def send(self, text: str) -> None:
+        """Send a message; after an error the session is as it was.
+
+        Raises:
+            asyncpg.PostgresError: what the server said.
+            Unavailable: ``postgres.lost``.
+        """
+        if self._sent >= RECYCLED_AFTER:
+            await self.close()
+        if self._connection is None:
+            self._connection, self._sent = await self._connect(), 0
+        self._sent += 1
+        try:
+            await self._connection.execute(text)
+        except _LOST as error:
+            self._drop()
+            raise Unavailable("postgres.lost", f"the connection to PostgreSQL was lost: {error}", "resume") from error
+        except asyncpg.PostgresError:
+            await self._reset()
+            raise
+        except BaseException:
+            self._drop()
+            raise
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _reset(self) -> None:
+        connection: Any = self._connection
+        try:
+            await connection.execute("ROLLBACK; RESET ALL")
+        except (asyncpg.PostgresError, *_LOST):
+            self._drop()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()

@@ -1,0 +1,150 @@
+"""One phase of one step of one tenant, as one message to PostgreSQL: the ledger row and the script, or neither.
+
+The script runs inside a function that belongs to the role that owns the tenant's schemas, SECURITY DEFINER: there the
+server itself refuses SET ROLE, RESET ROLE and transaction control, so that a script can do what that role may and
+nothing else, whoever wrote it and whatever was overlooked when it was published. The function is made and dropped
+within the transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+import postgast
+from postgast import PgQueryError
+
+from prismicx.names import Names
+
+_FUNCTION = "prismicx_step"
+
+_BODY = """BEGIN
+  {statements}
+  SET CONSTRAINTS ALL IMMEDIATE;
+  IF EXISTS (
+    SELECT FROM pg_catalog.pg_constraint c WHERE c.connamespace = {schema}::pg_catalog.regnamespace
+      AND c.condeferrable AND c.contype NOT IN ('f', 'u', 'p')
+  ) THEN
+    RAISE EXCEPTION 'a deferrable trigger or exclusion constraint would run outside the step' USING ERRCODE = '0A000';
+  END IF;
+END"""
+"""What was put off would run when the transaction ends, with the rights of the login; so it runs now, or is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a system of a tenant is: its schema, the role that owns it and the role that uses it."""
+
+    tenant_id: str
+    system_id: str
+    schema: str
+    owner: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One phase of a step.
+
+    Attributes:
+        expected: key of the version the tenant has; None where it has none.
+        target: key of the version the step leads to; None where the system is removed.
+        number, of: which of the step's phases it is, from 0 on, and how many there are.
+        script: the SQL.
+        configuration, features: what was chosen, as JSON; None leaves it as it is.
+    """
+
+    expected: str | None
+    target: str | None
+    script: str
+    number: int = 0
+    of: int = 1
+    configuration: str | None = None
+    features: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a statement may wait for a lock and how long it may run, in milliseconds; 0 is without a limit."""
+
+    lock: int = 300
+    statement: int = 0
+
+
+def place_of(names: Names, tenant_id: str, system_id: str, system_type: str) -> Place:
+    """Where a system of a tenant is."""
+    return Place(
+        tenant_id,
+        system_id,
+        names.schema(tenant_id, system_type),
+        names.tenant_owner(tenant_id),
+        names.tenant_role(tenant_id),
+    )
+
+
+def message(place: Place, phase: Phase, limits: Limits, moment: datetime) -> str:
+    """The whole phase: a transaction of its own, and the session as it was."""
+    return f"BEGIN; {settings(place, limits)} {body(place, phase, moment)} COMMIT; RESET ALL"
+
+
+def settings(place: Place, limits: Limits) -> str:
+    """What holds for the transaction."""
+    return (
+        f"SET LOCAL app.current_tenant_id = {literal(place.tenant_id)}; "
+        f"SET LOCAL lock_timeout = {limits.lock}; SET LOCAL statement_timeout = {limits.statement};"
+    )
+
+
+def ledger(place: Place, phase: Phase, moment: datetime) -> str:
+    """The ledger row of a phase; it fails where the tenant is not where the phase begins."""
+    words = (place.schema, place.system_id, phase.expected, phase.target)
+    given = ", ".join(literal(word) for word in words)
+    chosen = f"{literal(phase.configuration)}, {literal(phase.features)}"
+    return f"SELECT prismicx.take_step({given}, {phase.number}, {phase.of}, {literal(moment.isoformat())}, {chosen});"
+
+
+def body(place: Place, phase: Phase, moment: datetime) -> str:
+    """What is done within the transaction."""
+    written = ledger(place, phase, moment)
+    if phase.target is None:
+        # Nothing of the tenant's runs when its schema is dropped.
+        return f'{written} SET LOCAL ROLE "{place.owner}"; DROP SCHEMA "{place.schema}" CASCADE;'
+    begin = "" if phase.expected is not None or phase.number else opening(place)
+    return f'{written} {begin} SET LOCAL ROLE "{place.owner}"; {run(place, phase.script)} SET LOCAL ROLE NONE;'
+
+
+def opening(place: Place) -> str:
+    """The schema, which its owner fills and the tenant's other role uses: all it will hold, by default."""
+    schema, user = f'"{place.schema}"', f'"{place.user}"'
+    return (
+        f'CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION "{place.owner}"; SET LOCAL ROLE "{place.owner}"; '
+        f"GRANT USAGE ON SCHEMA {schema} TO {user}; "
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {user}; "
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE, SELECT ON SEQUENCES TO {user};"
+    )
+
+
+def run(place: Place, script: str) -> str:
+    """A script as the owner of the schema and as nobody else, for one who is that owner now."""
+    function = f'"{place.schema}".{_FUNCTION}()'
+    text = _BODY.format(statements=_executed(script), schema=literal(f'"{place.schema}"'))
+    return (
+        f"CREATE OR REPLACE FUNCTION {function} RETURNS pg_catalog.void LANGUAGE plpgsql SECURITY DEFINER "
+        f'SET search_path = "{place.schema}" AS {literal(text)}; SELECT {function}; DROP FUNCTION {function};'
+    )
+
+
+@lru_cache(maxsize=512)
+def _executed(script: str) -> str:
+    """The script in PL/pgSQL, statement by statement, so that an error tells which one it was."""
+    try:
+        statements = postgast.split(script)
+    except PgQueryError:
+        statements = [script]  # the server will say what is wrong with it
+    return " ".join(f"EXECUTE {literal(statement)};" for statement in statements)
+
+
+def literal(text: str | None) -> str:
+    """A text as it stands in a statement; the session has ``standard_conforming_strings``."""
+    return "NULL" if text is None else "'" + text.replace("'", "''") + "'"
