@@ -106,7 +106,8 @@ async def breaks(connection: asyncpg.Connection, database: str, names: Names) ->
     for function in live.functions:
         found.append(f"DROP FUNCTION {function}")
         found.append(f"ALTER FUNCTION {function} RESET search_path")
-        found.append(f"ALTER FUNCTION {function} SECURITY INVOKER")
+        other = "DEFINER" if live.functions[function].startswith("security invoker") else "INVOKER"
+        found.append(f"ALTER FUNCTION {function} SECURITY {other}")
     for schema in live.schemas:
         if schema not in ("public",):
             found.append(f"DROP SCHEMA {schema} CASCADE")
