@@ -107,7 +107,7 @@ def restore(door: Door, system_id: str) -> None:
     _publish_state(door, system_id, Catalogue.restore)
 
 
-def _choices(function: Callable[..., None]) -> Callable[..., None]:
+def choices(function: Callable[..., None]) -> Callable[..., None]:
     """The options that say what a tenant chooses."""
     for option in (
         click.option("--disable", multiple=True, metavar="NAME", help="Switch a feature off; can be repeated."),
@@ -118,47 +118,14 @@ def _choices(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
-@command(system, "install")
-@click.argument("system_id", metavar="SYSTEM")
-@click.option("--tenant", "tenant_id", required=True, help="The tenant that gets it.")
-@click.option("--version", help="The latest unless given.")
-@_choices
-def install(door: Door, system_id: str, tenant_id: str, version: str | None, **choices: Any) -> None:
-    """Install a system for a tenant, in one transaction with its ledger row."""
-    chosen = _chosen(**choices)
-    _change(door, tenant_id, lambda systems: systems.install(system_id, version, **chosen))
-
-
-@command(system, "upgrade")
-@click.argument("system_id", metavar="SYSTEM")
-@click.option("--tenant", "tenant_id", required=True, help="The tenant that has it.")
-@click.option("--to", "version", help="The latest unless given.")
-@_choices
-def upgrade(door: Door, system_id: str, tenant_id: str, version: str | None, **choices: Any) -> None:
-    """Bring a tenant's system to a later version."""
-    chosen = _chosen(**choices)
-    _change(door, tenant_id, lambda systems: systems.migrate(system_id, version, **chosen))
-
-
-@command(system, "rollback")
-@click.argument("system_id", metavar="SYSTEM")
-@click.option("--tenant", "tenant_id", required=True, help="The tenant that has it.")
-@click.option("--to", "version", required=True, help="The version to go back to.")
-@_choices
-def rollback(door: Door, system_id: str, tenant_id: str, version: str, **choices: Any) -> None:
-    """Bring a tenant's system back to an earlier version."""
-    chosen = _chosen(**choices)
-    _change(door, tenant_id, lambda systems: systems.migrate(system_id, version, **chosen))
-
-
 @command(system, "configure")
 @click.argument("system_id", metavar="SYSTEM")
 @click.option("--tenant", "tenant_id", required=True, help="The tenant that has it.")
-@_choices
-def configure(door: Door, system_id: str, tenant_id: str, **choices: Any) -> None:
+@choices
+def configure(door: Door, system_id: str, tenant_id: str, **options: Any) -> None:
     """Change the configuration and the features of a tenant's system; what is not named stays."""
-    chosen = _chosen(**choices)
-    _change(door, tenant_id, lambda systems: systems.configure(system_id, **chosen))
+    given = chosen(**options)
+    change(door, tenant_id, lambda systems: systems.configure(system_id, **given))
 
 
 @command(system, "installed")
@@ -178,7 +145,7 @@ def _publish_state(door: Door, system_id: str, verb: Callable[[Catalogue, str], 
     door.show(door.run(work()), pairs)
 
 
-def _chosen(configuration: str | None, enable: Sequence[str], disable: Sequence[str]) -> dict[str, Any]:
+def chosen(configuration: str | None, enable: Sequence[str], disable: Sequence[str]) -> dict[str, Any]:
     """What the options say, as the library takes it."""
     twice = sorted(set(enable) & set(disable))
     if twice:
@@ -189,8 +156,7 @@ def _chosen(configuration: str | None, enable: Sequence[str], disable: Sequence[
     }
 
 
-def _change(
-    door: Door, tenant_id: str, operation: Callable[[Installations], Coroutine[Any, Any, Installation]]
-) -> None:
+def change(door: Door, tenant_id: str, operation: Callable[[Installations], Coroutine[Any, Any, Installation]]) -> None:
+    """Change a system of a tenant, and show it."""
     changed = in_scope(door, tenant_id, lambda scope: operation(scope.systems))
     door.show({"tenant_id": tenant_id, **asdict(changed)}, pairs)

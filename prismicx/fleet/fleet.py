@@ -167,9 +167,11 @@ class Fleet:
                 "rollout.unknown", f"there is no rollout {key}", "prismicx system rollouts shows those there are"
             )
         counts: Any = await pool.fetchrow(queries.counts, key)
+        # Tenants go on after a rollout that is finished: what it did stays done.
+        done = counts["tenants"] - counts["failed"] if row["status"] == "finished" else counts["done"]
         return Rollout(
             key, row["system_id"], row["action"], row["version"], row["status"], row["reason"], counts["tenants"],
-            counts["done"], counts["failed"], row["created_at"].replace(tzinfo=UTC),
+            done, counts["failed"], row["created_at"].replace(tzinfo=UTC),
             row["updated_at"].replace(tzinfo=UTC), row["finished_at"] and row["finished_at"].replace(tzinfo=UTC),
             Options.from_json(row["options"]),
         )  # fmt: skip
