@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import apply, boundary_mongo, boundary_postgres, categories, import_users, insights, provisioning
+from benchmarks import apply, boundary_mongo, boundary_postgres, categories, fleet, import_users, insights, provisioning
 from benchmarks.measure import Claim, machine
 from prismicx import doctor
 from prismicx.engines import embedded
@@ -27,6 +27,7 @@ CLAIMS: dict[str, Callable[[Settings, bool], Awaitable[Claim | list[Claim]]]] = 
     "import": import_users.measure,
     "categories": categories.measure,
     "insights": insights.measure,
+    "fleet": fleet.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -6,25 +6,17 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import asyncpg
 
-from prismicx.clock import utc_now
 from prismicx.engines.postgres import Connection
 from prismicx.errors import PrismicXError, Unavailable
 from prismicx.fleet.values import Options
+from prismicx.systems.execution import Link, perform
 from prismicx.systems.installation import failure_of
 from prismicx.systems.patience import patiently
-from prismicx.systems.step import Limits, Phase, Place, message
+from prismicx.systems.step import Limits, Phase, Place
 
-RECYCLED_AFTER = 250
-"""Schemas a connection touches before it is replaced: a backend keeps some 110 KB for each and never gives it back."""
-
-_LOST = (
-    asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError,
-)  # fmt: skip
 _MOVED = "PX001"
 
 Way = Callable[[str | None], Sequence[Phase]]
@@ -83,16 +75,17 @@ class Runner:
         return self.failures - before
 
     async def _work(self, waiting: deque[tuple[str, str | None]], allowed: int) -> None:
-        link = _Link(self.connect)
+        link = Link(self.connect)
         try:
             while waiting and not self.stop.is_set() and self.failures <= allowed:
                 tenant_id, here = waiting.popleft()
+                await link.recycle()
                 await self._one(link, tenant_id, here)
                 self.progress(self.told)
         finally:
             await link.close()
 
-    async def _one(self, link: _Link, tenant_id: str, here: str | None) -> None:
+    async def _one(self, link: Link, tenant_id: str, here: str | None) -> None:
         try:
             await self._bring(link, tenant_id, here)
             self.told.done += 1
@@ -109,7 +102,7 @@ class Runner:
         self.told.failed += 1
         await self.failed(tenant_id, code, text)
 
-    async def _bring(self, link: _Link, tenant_id: str, here: str | None) -> None:
+    async def _bring(self, link: Link, tenant_id: str, here: str | None) -> None:
         place, phases = self.place(tenant_id), self.way(here)
         try:
             for phase in phases:
@@ -124,61 +117,10 @@ class Runner:
             for phase in self.way(found):
                 await self._phase(link, place, phase)
 
-    async def _phase(self, link: _Link, place: Place, phase: Phase) -> None:
+    async def _phase(self, link: Link, place: Place, phase: Phase) -> None:
         limits = Limits(self.options.lock_milliseconds, self.options.statement_milliseconds)
 
         async def once() -> None:
-            await link.send(message(place, phase, limits, utc_now()))
+            await perform(link, place, phase, limits)
 
         await patiently(once, self.options.patience)
-
-
-class _Link:
-    """A connection that is opened when it is needed, and replaced when it was lost or has touched many schemas."""
-
-    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
-        self._connect = connect
-        self._connection: Connection | None = None
-        self._sent = 0
-
-    async def send(self, text: str) -> None:
-        """Send a message; after an error the session is as it was.
-
-        Raises:
-            asyncpg.PostgresError: what the server said.
-            Unavailable: ``postgres.lost``.
-        """
-        if self._sent >= RECYCLED_AFTER:
-            await self.close()
-        if self._connection is None:
-            self._connection, self._sent = await self._connect(), 0
-        self._sent += 1
-        try:
-            await self._connection.execute(text)
-        except _LOST as error:
-            self._drop()
-            raise Unavailable("postgres.lost", f"the connection to PostgreSQL was lost: {error}", "resume") from error
-        except asyncpg.PostgresError:
-            await self._reset()
-            raise
-        except BaseException:
-            self._drop()
-            raise
-
-    async def close(self) -> None:
-        """Close the connection, if there is one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
-
-    async def _reset(self) -> None:
-        connection: Any = self._connection
-        try:
-            await connection.execute("ROLLBACK; RESET ALL")
-        except (asyncpg.PostgresError, *_LOST):
-            self._drop()
-
-    def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.terminate()

@@ -53,6 +53,8 @@ class Phase:
         number, of: which of the step's phases it is, from 0 on, and how many there are.
         script: the SQL.
         configuration, features: what was chosen, as JSON; None leaves it as it is.
+        concurrent: the script is one statement that cannot run in a transaction.
+        index: the index that such a statement builds, if it builds one.
     """
 
     expected: str | None
@@ -62,6 +64,8 @@ class Phase:
     of: int = 1
     configuration: str | None = None
     features: str | None = None
+    concurrent: bool = False
+    index: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,246 @@
+"""Rollouts over many tenants against the raw statements on as many connections, and against django-tenants."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from benchmarks import django_fleet
+from benchmarks.chart import Line, write_chart
+from benchmarks.crowd import crowd
+from benchmarks.measure import Claim, Figure, in_turns
+from benchmarks.watch import Watch
+from prismicx.engines.endpoints import locate
+from prismicx.fleet.values import Options, Plan, Selection
+from prismicx.platform import Platform
+from prismicx.settings import Settings
+
+CONNECTIONS = 4
+NEW, UPGRADED, STANDING = 500, 2_000, 10_000
+RESULTS = Path(__file__).parent / "results"
+
+TABLES = "".join(
+    f"CREATE TABLE t{n} (id bigint PRIMARY KEY, a text, b int, c timestamp, d text); "
+    f"CREATE INDEX t{n}_a ON t{n} (a); CREATE INDEX t{n}_b ON t{n} (b); CREATE INDEX t{n}_c ON t{n} (c); "
+    for n in range(8)
+)
+"""Eight tables and, beside their primary keys, 24 indexes."""
+STEP = "ALTER TABLE t0 ADD COLUMN e text; ALTER TABLE t0 ADD COLUMN f int; CREATE INDEX t0_e ON t0 (e);"
+UNDO = "ALTER TABLE t0 DROP COLUMN e; ALTER TABLE t0 DROP COLUMN f;"
+SMALL = "CREATE TABLE t0 (id bigint PRIMARY KEY, a text);"
+
+
+async def measure(settings: Settings, quick: bool) -> list[Claim]:
+    """Everything on one server: the raw statements as its administrator, ours as the services."""
+    platform = Platform(settings, locate(settings))
+    bench = _Bench(platform, settings, quick)
+    try:
+        await bench.open()
+        claims = [await bench.installs(), await bench.upgrades(), await bench.nothing(), await bench.chart()]
+    finally:
+        await bench.close()
+        await platform.close()
+    return claims
+
+
+class _Bench:
+    def __init__(self, platform: Platform, settings: Settings, quick: bool) -> None:
+        self._px, self._quick = platform, quick
+        self._url = locate(settings).postgres.postgres("management_system_repository")
+        self._raw: list[asyncpg.Connection] = []
+
+    def _some(self, number: int) -> int:
+        return number // 50 if self._quick else number
+
+    async def open(self) -> None:
+        for system_id, first in (("shop", TABLES), ("kiosk", SMALL)):
+            with tempfile.TemporaryDirectory() as folder:
+                await self._px.catalogue.publish(_package(Path(folder), system_id, first))
+        self._raw = [await asyncpg.connect(self._url) for _ in range(CONNECTIONS)]
+
+    async def close(self) -> None:
+        for connection in self._raw:
+            await connection.close()
+
+    async def installs(self) -> Claim:
+        number = self._some(NEW)
+        tenants = await crowd(self._px, "new", number)
+        await self._everywhere(tenants, lambda name: f'DROP SCHEMA IF EXISTS "raw_{name}" CASCADE')
+
+        async def raw() -> None:
+            await self._everywhere(
+                tenants, lambda name: f'BEGIN; CREATE SCHEMA "raw_{name}"; {_within(f"raw_{name}", TABLES)}'
+            )
+
+        async def ours() -> None:
+            await self._roll("install", "1.0", "new")
+
+        async def away() -> None:
+            await self._everywhere(tenants, lambda name: f'DROP SCHEMA IF EXISTS "raw_{name}" CASCADE')
+            await self._roll("uninstall", None, "new")
+
+        figures = await in_turns({"raw DDL": raw, "rollout": ours}, operations=1, tasks=1,
+                                 turns=1 if self._quick else 3, before=away)  # fmt: skip
+        await away()
+        figures = [Figure(item.name, tuple(rate * number for rate in item.rates)) for item in figures]
+        peer = django_fleet.rates(self._url, self._some(100))
+        figures.append(Figure("django-tenants", (peer.install,) * len(figures[0].rates)))
+        ours_rate = figures[1].median
+        return Claim(
+            f"8 tables and 24 indexes installed for {number} new tenants", "raw DDL", figures, {"rollout": 0.85},
+            [f"Tenants a second, {CONNECTIONS} connections each. The rollout makes "
+             f"{ours_rate / peer.install:.1f} times the tenants of django-tenants (aim: 7)."],
+        )  # fmt: skip
+
+    async def upgrades(self) -> Claim:
+        number = self._some(UPGRADED)
+        tenants = await crowd(self._px, "old", number)
+        await self._roll("install", "1.0", "old")
+        schemas = {name: self._px._names.schema(name, "shop") for name in tenants}
+        standing = "1.0"
+
+        async def raw() -> None:
+            await self._everywhere(
+                tenants, lambda name: f'BEGIN; SET LOCAL search_path = "{schemas[name]}"; {STEP} COMMIT'
+            )
+
+        async def ours() -> None:
+            nonlocal standing
+            await self._roll("upgrade", "2.0", "old")
+            standing = "2.0"
+
+        async def back() -> None:
+            nonlocal standing
+            if standing == "2.0":
+                await self._roll("rollback", "1.0", "old")
+                standing = "1.0"
+            else:
+                undo = UNDO.replace("DROP COLUMN", "DROP COLUMN IF EXISTS")
+                await self._everywhere(
+                    tenants, lambda name: f'BEGIN; SET LOCAL search_path = "{schemas[name]}"; {undo} COMMIT'
+                )
+
+        figures = await in_turns({"raw statements": raw, "rollout": ours}, operations=1, tasks=1,
+                                 turns=1 if self._quick else 3, before=back)  # fmt: skip
+        await back()
+        figures = [Figure(item.name, tuple(rate * number for rate in item.rates)) for item in figures]
+        peer = django_fleet.rates(self._url, self._some(100))
+        figures.append(Figure("django-tenants migrate_schemas", (peer.upgrade,) * len(figures[0].rates)))
+        ratio = figures[1].median / peer.upgrade
+        return Claim(
+            f"Two columns and an index added for {number:,} tenants", "raw statements", figures, {"rollout": 0.6},
+            [f"Tenants a second, {CONNECTIONS} connections each; {ratio:.0f} times `migrate_schemas` (aim: 30)."],
+        )  # fmt: skip
+
+    async def nothing(self) -> Claim:
+        number = self._some(STANDING)
+        await crowd(self._px, "still", number)
+        admin = self._raw[0]
+        await admin.execute(
+            "INSERT INTO tenant_systems (tenant_id, system_id, version_id, status, installed_at, updated_at) "
+            "SELECT 'still-' || n, 'kiosk', 'kiosk:2.0', 'installed', now(), now() FROM generate_series(1, $1::int) n",
+            number,
+        )
+        await admin.execute("ANALYZE tenant_systems")
+
+        async def raw() -> None:
+            await admin.fetch("SELECT version_id, count(*) FROM tenant_systems WHERE system_id = 'kiosk' GROUP BY 1")
+
+        async def ours() -> None:
+            plan = await self._px.fleet.plan("kiosk", selection=Selection(all_tenants=True))
+            if (plan.tenants, plan.done) != (0, number):
+                raise AssertionError(f"the plan is {plan}")
+
+        figures = await in_turns({"raw count": raw, "no-op plan": ours}, operations=20, tasks=1, turns=3)
+        begun = time.perf_counter()
+        await self._roll("upgrade", "2.0", None, system_id="kiosk")
+        seconds = time.perf_counter() - begun
+        await admin.execute("DELETE FROM tenant_systems WHERE system_id = 'kiosk'")
+        return Claim(
+            f"A rollout over {number:,} tenants that has nothing to do", "raw count", figures,
+            notes=[f"The whole rollout took {seconds * 1000:.0f} ms (aim: under 1 s)."],
+        )  # fmt: skip
+
+    async def chart(self) -> Claim:
+        """Rates against numbers of tenants, and memory over many schemas."""
+        sizes = [10, 20] if self._quick else [100, 1_000, 3_000, 10_000]
+        ours, raw = Line("PrismicX", []), Line("raw statements", [])
+        watch = Watch("prismicx fleet")
+        for size in sizes:
+            tenants = await crowd(self._px, f"c{size}", size)
+            await self._roll("install", "1.0", f"c{size}", system_id="kiosk")
+            schemas = {name: self._px._names.schema(name, "kiosk") for name in tenants}
+
+            def step(name: str, held: dict[str, str] = schemas) -> str:
+                return f"BEGIN; {_within(held[name], STEP)}"
+
+            def undo(name: str, held: dict[str, str] = schemas) -> str:
+                return f"BEGIN; {_within(held[name], UNDO)}"
+
+            seconds = await _timed(self._everywhere(tenants, step))
+            raw.points.append((size, size / seconds))
+            await self._everywhere(tenants, undo)
+            with watch:
+                ours.points.append(
+                    (size, size / await _timed(self._roll("upgrade", "2.0", f"c{size}", system_id="kiosk")))
+                )
+        lines = [raw, ours]
+        peers = Line("django-tenants", [])
+        for size in [5] if self._quick else [30, 100, 300]:
+            peers.points.append((size, django_fleet.rates(self._url, size).upgrade))
+        if not self._quick:
+            write_chart(RESULTS / "fleet.svg", "Tenants upgraded a second, by number of tenants", [*lines, peers])
+        figures = [Figure(line.name, tuple(rate for _, rate in line.points)) for line in lines]
+        return Claim(
+            f"Rate by number of tenants, {sizes[0]:,} to {sizes[-1]:,}", "raw statements", figures,
+            notes=[f"One table, two columns and an index added; drawn in fleet.svg, with django-tenants at "
+                   f"{', '.join(f'{size}: {rate:.0f}' for size, rate in peers.points)} a second. At most the process "
+                   f"had {watch.process:.0f} MiB and one of its backends {watch.backend:.0f} MiB, over all sizes."],
+        )  # fmt: skip
+
+    async def _everywhere(self, tenants: list[str], text: Callable[..., str]) -> None:
+        """A message for each tenant, over the raw connections."""
+        waiting = iter(tenants)
+
+        async def work(connection: asyncpg.Connection) -> None:
+            for name in waiting:
+                await connection.execute(text(name))
+
+        await asyncio.gather(*(work(connection) for connection in self._raw))
+
+    async def _roll(self, action: Any, version: str | None, tier: str | None, system_id: str = "shop") -> None:
+        plan: Plan = await self._px.fleet.plan(
+            system_id, action, version=version, options=Options(waves=(), concurrency=CONNECTIONS),
+            selection=Selection(tiers=(tier,)) if tier else Selection(all_tenants=True),
+        )  # fmt: skip
+        done = await self._px.fleet.start(plan)
+        if done.status != "finished" or done.failed:
+            raise AssertionError(f"the rollout ended as {done}")
+
+
+def _within(schema: str, script: str) -> str:
+    return f'SET LOCAL search_path = "{schema}"; {script} COMMIT'
+
+
+async def _timed(work: Awaitable[None]) -> float:
+    begun = time.perf_counter()
+    await work
+    return time.perf_counter() - begun
+
+
+def _package(folder: Path, system_id: str, first: str) -> Path:
+    (folder / "migrations").mkdir()
+    text = f'id = "{system_id}"\ntype = "{system_id}"\nname = "Bench"\nvendor = "Bench"\n'
+    for number, up, down in zip(count(1), (first, STEP), ("DROP TABLE t0;", UNDO)):
+        text += f'\n[[versions]]\nversion = "{number}.0"\nschema_version = {number}\nrelease_date = 2026-01-01\n'
+        (folder / "migrations" / f"{number:04d}_step.up.sql").write_text(up)
+        (folder / "migrations" / f"{number:04d}_step.down.sql").write_text(down)
+    (folder / "system.toml").write_text(text)
+    return folder

@@ -1,0 +1,144 @@
+"""Performing a phase on a connection of the service that changes schemas, one message where that can be.
+
+What cannot run in a transaction, such as CREATE INDEX CONCURRENTLY, runs as a statement of its own, as the schema's
+owner, and its ledger row follows. Cut off between the two it is found again: such a phase can be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+
+from prismicx.clock import utc_now
+from prismicx.engines.postgres import Connection
+from prismicx.errors import Unavailable
+from prismicx.systems.step import Limits, Phase, Place, ledger, literal, message, settings
+
+RECYCLED_AFTER = 250
+"""Schemas a connection touches before it is replaced: a backend keeps some 110 KB for each and never gives it back."""
+
+_LOST = (
+    asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError,
+)  # fmt: skip
+
+
+class Link:
+    """A connection that is opened when it is needed, and replaced when it was lost or has touched many schemas."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
+        self._connect = connect
+        self._connection: Connection | None = None
+        self._sent = 0
+
+    async def send(self, text: str) -> None:
+        """Send a message; after an error the session is as it was.
+
+        Raises:
+            asyncpg.PostgresError: what the server said.
+            Unavailable: ``postgres.lost``.
+        """
+        connection = await self._opened()
+        self._sent += 1
+        try:
+            await connection.execute(text)
+        except _LOST as error:
+            self._drop()
+            raise _lost(error) from error
+        except asyncpg.PostgresError:
+            await self._reset()
+            raise
+        except BaseException:
+            self._drop()
+            raise
+
+    async def ask(self, text: str) -> Any:
+        """The first value of the first row of an answer; errors as `send`."""
+        connection = await self._opened()
+        try:
+            return await connection.fetchval(text)
+        except _LOST as error:
+            self._drop()
+            raise _lost(error) from error
+
+    async def end(self, text: str) -> None:
+        """A last word, if the connection is still there; where it cannot be said, the connection is dropped."""
+        if self._connection is not None:
+            try:
+                await self._connection.execute(text)
+            except (asyncpg.PostgresError, *_LOST):
+                self._drop()
+
+    async def recycle(self) -> None:
+        """Replace the connection by a new one when it has touched many schemas; between two tenants."""
+        if self._sent >= RECYCLED_AFTER:
+            await self.close()
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _opened(self) -> Connection:
+        if self._connection is None:
+            self._connection, self._sent = await self._connect(), 0
+        return self._connection
+
+    async def _reset(self) -> None:
+        connection: Any = self._connection
+        try:
+            await connection.execute("ROLLBACK; RESET ALL")
+        except (asyncpg.PostgresError, *_LOST):
+            self._drop()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+
+def _lost(error: BaseException) -> Unavailable:
+    return Unavailable("postgres.lost", f"the connection to PostgreSQL was lost: {error}", "try again, or resume")
+
+
+async def perform(link: Link, place: Place, phase: Phase, limits: Limits) -> None:
+    """Perform a phase, or nothing.
+
+    Raises:
+        asyncpg.PostgresError: what the server said; ``55P03`` when somebody else changes the schema, ``PX001`` when the
+            tenant is not where the phase begins, ``PX002`` when it is between two versions.
+        Unavailable: ``postgres.lost``.
+    """
+    if not phase.concurrent:
+        await link.send(message(place, phase, limits, utc_now()))
+        return
+    key = f"hashtextextended({literal(place.schema)}, 0)"
+    taken = f"{settings(place, limits)} {ledger(place, phase, utc_now())}"
+    if not await link.ask(f"SELECT pg_try_advisory_lock({key})"):
+        raise asyncpg.LockNotAvailableError(f"{place.schema} is being changed by another command")
+    try:
+        # Is it this phase's turn? The ledger says so, and is not written yet.
+        await link.send(f"BEGIN; {taken} ROLLBACK")
+        await _alone(link, place, phase, limits)
+        await link.send(f"BEGIN; {taken} COMMIT; RESET ALL")
+    finally:
+        await link.end(f"RESET ROLE; RESET ALL; SELECT pg_advisory_unlock({key})")
+
+
+async def _alone(link: Link, place: Place, phase: Phase, limits: Limits) -> None:
+    await link.send(
+        f"SET lock_timeout = {limits.lock}; SET statement_timeout = {limits.statement}; "
+        f'SET ROLE "{place.owner}"; SET search_path = "{place.schema}"'
+    )
+    if phase.index is not None:
+        index = '"' + phase.index.replace('"', '""') + '"'
+        name = literal(f'"{place.schema}".{index}')
+        valid = await link.ask(f"SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass({name})")  # noqa: S608
+        if valid:
+            return
+        if valid is False:  # what an attempt that failed has left
+            await link.send(f"DROP INDEX CONCURRENTLY {index}")
+    await link.send(phase.script)
