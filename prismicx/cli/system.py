@@ -13,8 +13,13 @@ import click
 from prismicx.cli.door import Door, command, json_object, pairs, table
 from prismicx.cli.scope import in_scope, of_tenant
 from prismicx.platform import open_platform
-from prismicx.systems.catalogue import STATUSES, Catalogue, System
+from prismicx.systems.catalogue import STATUSES, Catalogue, Published, System
+from prismicx.systems.folders import AUTO, FORMATS, Identity, read_folder
 from prismicx.systems.installation import Installation, Installations
+from prismicx.systems.linting import lint
+
+_WARNINGS_TOLD = 5
+"""Of the warnings of a publication, how many are shown."""
 
 
 @click.group()
@@ -22,16 +27,58 @@ def system() -> None:
     """Management systems: publish a folder, install it for a tenant, configure it."""
 
 
+def _folder(function: Callable[..., None]) -> Callable[..., None]:
+    """The argument that names a folder, and the options that say what it is."""
+    for option in (
+        click.option("--name", help="What the system is called, where the folder is of another tool."),
+        click.option("--vendor", help="Who makes it, likewise."),
+        click.option("--type", help="Its type, such as crm, likewise."),
+        click.option("--id", "system_id", help="Its id, likewise; our own format has all four in system.toml."),
+        click.option(
+            "--format",
+            type=click.Choice(FORMATS),
+            default=AUTO,
+            show_default=True,
+            help="The tool whose conventions the folder follows; auto recognises it.",
+        ),
+        click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False)),
+    ):
+        function = option(function)
+    return function
+
+
 @command(system, "publish")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
-def publish(door: Door, folder: Path) -> None:
+@_folder
+@click.option("--strict", is_flag=True, help="Publish nothing when there are warnings.")
+def publish(door: Door, folder: Path, strict: bool, **said: Any) -> None:
     """Publish the versions of a folder that are not published yet."""
 
-    async def work() -> dict[str, Any]:
+    async def work() -> Published:
         async with open_platform(door.settings) as px:
-            return asdict(await px.catalogue.publish(folder))
+            return await px.catalogue.publish(folder, strict=strict, **said)
 
-    door.show(door.run(work()), pairs)
+    published = door.run(work())
+    if not door.json:
+        _tell_warnings(door, published, folder)
+    told = asdict(published)
+    door.show(told, lambda _: pairs({key: value for key, value in told.items() if key != "warnings"}))
+
+
+def _tell_warnings(door: Door, published: Published, folder: Path) -> None:
+    if published.warnings is None:
+        door.tell(f"not linted: prismicx system lint {folder} tells why")
+    elif published.warnings:
+        for warning in published.warnings[:_WARNINGS_TOLD]:
+            door.tell(f"warning: {warning}")
+        door.tell(f"warnings: {len(published.warnings)}; prismicx system lint {folder} shows all")
+
+
+@command(system, "lint")
+@_folder
+def lint_command(door: Door, folder: Path, format: str, **said: Any) -> None:
+    """Check a folder as publishing does, and show what squawk warns of; nothing is published."""
+    warnings = [asdict(item) for item in lint(read_folder(folder, format, Identity(**said)))]
+    door.show(warnings, lambda rows: table(rows, ["version", "file", "line", "column", "rule", "message", "help"]))
 
 
 @command(system, "list")

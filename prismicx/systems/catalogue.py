@@ -5,6 +5,7 @@ Reference: Management System Repository Database, `management_systems`, `system_
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
 from prismicx.names import check_system_type
 from prismicx.statements import Statements
 from prismicx.systems.declarations import Feature, stored_declaration
-from prismicx.systems.package import NOTHING, Package, Release, read
+from prismicx.systems.folders import Identity, read_folder
+from prismicx.systems.linting import LintWarning, lint_if_possible, of_versions, refuse
+from prismicx.systems.package import NOTHING, Package, Release
 from prismicx.systems.path import Step, find_path
 from prismicx.systems.requirements import Specifiers, check_published
 
@@ -71,11 +74,16 @@ class SystemVersion:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a publication added; empty when everything was there."""
+    """What a publication added; empty when everything was there.
+
+    Attributes:
+        warnings: what the added versions should be looked at for; None when squawk could not be run.
+    """
 
     system_id: str
     added: tuple[str, ...]
     latest: str
+    warnings: tuple[LintWarning, ...] | None = ()
 
 
 class Catalogue:
@@ -84,15 +92,32 @@ class Catalogue:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    async def publish(self, folder: Path | str) -> Published:
+    async def publish(
+        self,
+        folder: Path | str,
+        *,
+        format: str | None = None,
+        system_id: str | None = None,
+        type: str | None = None,
+        vendor: str | None = None,
+        name: str | None = None,
+        strict: bool = False,
+    ) -> Published:
         """Publish the versions of a folder that are not there yet, all in one transaction.
 
+        Args:
+            format: one of `prismicx.systems.folders.FORMATS`; recognised unless given.
+            system_id, type, vendor, name: for a folder of another tool, which does not say them.
+            strict: publish nothing when there are warnings for what would be added.
+
         Raises:
-            InvalidInput: ``package.*``, see `prismicx.systems.package.read`.
+            InvalidInput: ``package.*``, see `prismicx.systems.folders.read_folder`; ``package.lint`` when strict.
+            Unavailable: ``lint.unavailable`` when strict and squawk cannot be run.
             Conflict: ``package.changed`` when a published version has other content now, ``package.type_changed``,
                 or ``package.dependency`` when a new version needs what is not published, or systems need one another.
         """
-        package = read(Path(folder))
+        package = read_folder(Path(folder), format, Identity(system_id, type, vendor, name))
+        found = await asyncio.to_thread(lint_if_possible, package, strict)
         moment = utc_now()
         async with (await self._pool()).acquire() as connection, connection.transaction():
             # Publishers wait for one another, those of other systems too: dependencies are looked at between systems.
@@ -116,13 +141,16 @@ class Catalogue:
             published = {row["version"]: row for row in rows}
             await _check_unchanged(connection, package, published)
             added = [release for release in package.releases if release.version not in published]
+            warnings = of_versions(found, [release.version for release in added])
+            if strict:
+                refuse(warnings)
             for release in added:
                 await _add(connection, package, release, moment)
             latest = max([*published, *(release.version for release in added)], key=Version)
             await connection.execute(queries.unmark_latest, package.system_id, version_id(package.system_id, latest))
             await connection.execute(queries.mark_latest, version_id(package.system_id, latest))
             await _check_dependencies(connection, package, added)
-        return Published(package.system_id, tuple(release.version for release in added), latest)
+        return Published(package.system_id, tuple(release.version for release in added), latest, warnings)
 
     async def deprecate(self, system_id: str) -> System:
         """Let a system be installed for nobody any more; who has it keeps it, and may migrate it.
@@ -235,8 +263,14 @@ async def _check_unchanged(connection: PooledConnection, package: Package, publi
         row = migrations.get(release.version)
         if release.version not in published or row is None:
             continue
-        held = (row["schema_version_to"], row["migration_sql"], row["rollback_sql"])
-        same = held == (release.schema_version, release.migration.up, release.migration.down)
+        if row["schema_version_to"] != release.schema_version:
+            raise Conflict(
+                "package.changed",
+                f"{package.system_id} {release.version} is published as version {row['schema_version_to']} of the "
+                f"schema, and would be version {release.schema_version}",
+                "keep the published versions in the folder, and give new ones numbers above theirs",
+            )
+        same = (row["migration_sql"], row["rollback_sql"]) == (release.migration.up, release.migration.down)
         if not same or not await connection.fetchval(
             queries.same_declaration,
             version_id(package.system_id, release.version),

@@ -7,7 +7,7 @@ are looked at by grammar, and bodies of functions, which the grammar takes as te
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 import postgast
@@ -15,6 +15,7 @@ from postgast import PgQueryError, walk
 
 from prismicx.engines.statement_rules import is_refused, refusals
 from prismicx.errors import InvalidInput
+from prismicx.systems.phases import is_concurrent, with_placeholder
 
 _ALLOWED = frozenset(
     """
@@ -29,6 +30,44 @@ _ALLOWED = frozenset(
 _OWN = frozenset({"", "pg_catalog"})
 _LANGUAGES = frozenset({"sql", "plpgsql"})
 
+_REASONS = {
+    "transaction_stmt": "the platform begins and ends the transaction",
+    "variable_set_stmt": "settings, search_path and the role among them, are the platform's",
+    "vacuum_stmt": "the server does so by itself",
+}
+
+_NAMES = {
+    "A_Expr": "name",
+    "AlterDomainStmt": "type_name",
+    "AlterEnumStmt": "type_name",
+    "AlterStatsStmt": "defnames",
+    "AlterTypeStmt": "type_name",
+    "CollateClause": "collname",
+    "CreateDomainStmt": "domainname",
+    "CreateEnumStmt": "type_name",
+    "CreateFunctionStmt": "funcname",
+    "CreateRangeStmt": "type_name",
+    "CreateStatsStmt": "defnames",
+    "CreateTrigStmt": "funcname",
+    "DefineStmt": "defnames",
+    "IndexElem": "opclass",
+    "ObjectWithArgs": "objname",
+    "TypeName": "names",
+}
+"""Which field of a node is a name in parts, the schema first."""
+
+_BEYOND_SCHEMAS = frozenset(
+    """
+    OBJECT_ACCESS_METHOD OBJECT_CAST OBJECT_DATABASE OBJECT_EVENT_TRIGGER OBJECT_EXTENSION OBJECT_FDW
+    OBJECT_FOREIGN_SERVER OBJECT_LANGUAGE OBJECT_LARGEOBJECT OBJECT_PUBLICATION OBJECT_ROLE OBJECT_SCHEMA
+    OBJECT_SUBSCRIPTION OBJECT_TABLESPACE OBJECT_TRANSFORM
+    """.split()
+)
+"""Objects that are in no schema, or are one."""
+
+_KIND_OF_OBJECT = {"drop_stmt": "remove_type", "comment_stmt": "objtype", "rename_stmt": "rename_type"}
+_PARTS_OF_TABLES = frozenset("OBJECT_COLUMN OBJECT_POLICY OBJECT_RULE OBJECT_TABCONSTRAINT OBJECT_TRIGGER".split())
+
 _BEGINS = frozenset({"", ";", "begin", "then", "else", "loop", ">>"})
 """After these a statement begins in the body of a function."""
 
@@ -36,47 +75,98 @@ _REFUSED_STATEMENTS = frozenset("set reset discard listen prepare grant revoke c
 _REFUSED_WORDS = frozenset({"execute", "language"})
 
 
-def inspect(text: str, source: str) -> None:
+def inspect(text: str, source: str, first_line: int = 1) -> None:
     """See that every statement parses and stays within the schema it will run in.
 
     Args:
         source: the file's name, for messages.
+        first_line: the line of the file at which the text begins.
 
     Raises:
         InvalidInput: ``package.sql``.
     """
+    place = _Place(text, source, first_line)
+    # The grammar's library would read up to there, and not see what follows.
+    if "\0" in text:
+        raise place.refused(len(text[: text.index("\0")].encode()), "a migration may not hold the character NUL")
+    parsed, schema = with_placeholder(text)
+    own = _OWN | {schema}
     try:
-        tree = postgast.parse(text)
+        tree = postgast.parse(parsed)
     except PgQueryError as error:
         # The grammar counts bytes from 1.
-        raise _refused(text, source, max(error.cursorpos - 1, 0), str(error)) from error
+        raise place.refused(max(error.cursorpos - 1, 0), str(error)) from error
     for raw in tree.stmts:
         kind = raw.stmt.WhichOneof("node")
-        if kind not in _ALLOWED:
-            word = kind.removesuffix("_stmt").replace("_", " ")
-            raise _refused(text, source, raw.stmt_location, f"a migration may not hold: {word}")
-        statement = getattr(raw.stmt, kind)
-        if kind == "index_stmt" and statement.concurrent:
-            raise _refused(
-                text, source, raw.stmt_location, "CREATE INDEX CONCURRENTLY cannot run in the migration's transaction"
-            )
-        for problem in _problems(kind, statement):
-            raise _refused(text, source, raw.stmt_location, problem)
+        problem = _problem_of_kind(raw.stmt) or next(_problems(kind, getattr(raw.stmt, kind), own), "")
+        if problem:
+            raise place.refused(raw.stmt_location, problem)
 
 
-def _problems(kind: str, statement: Any) -> Iterator[str]:
+class _Place:
+    """Where in a file something is."""
+
+    def __init__(self, text: str, source: str, first_line: int) -> None:
+        self._text = text
+        self._source = source
+        self._first_line = first_line
+
+    def refused(self, offset: int, reason: str) -> InvalidInput:
+        """The error for what begins at so many bytes."""
+        before = self._text.encode()[:offset].decode(errors="replace")
+        rest = self._text[len(before) :]
+        before += rest[: len(rest) - len(rest.lstrip())]  # a statement's place includes the blanks before it
+        line = before.count("\n") + self._first_line
+        column = len(before) - (before.rfind("\n") + 1) + 1
+        return InvalidInput(
+            "package.sql", f"{self._source}:{line}:{column}: {reason}", "mend the file and publish again"
+        )
+
+
+def _problem_of_kind(statement: Any) -> str:
+    """Why no statement of this kind is taken; empty when it may be."""
+    kind = statement.WhichOneof("node")
+    node = getattr(statement, kind)
+    if is_concurrent(statement):
+        if kind == "index_stmt" and not node.idxname:
+            return "CREATE INDEX CONCURRENTLY without a name: a build that failed could not be found again"
+        return ""
+    if kind == "reindex_stmt":
+        return "a migration may not hold: reindex (except REINDEX INDEX or TABLE CONCURRENTLY name)"
+    if kind in _KIND_OF_OBJECT:
+        thing = postgast.pg_query_pb2.ObjectType.Name(getattr(node, _KIND_OF_OBJECT[kind]))
+        if thing in _BEYOND_SCHEMAS:
+            what = thing.removeprefix("OBJECT_").replace("_", " ").lower()
+            return f"a migration may not {kind.removesuffix('_stmt')} a thing of this kind: {what}"
+    if kind in _ALLOWED:
+        return ""
+    reason = _reason_of_copy(node) if kind == "copy_stmt" else _REASONS.get(kind, "")
+    word = kind.removesuffix("_stmt").replace("_", " ")
+    return f"a migration may not hold: {word}{reason and f' ({reason})'}"
+
+
+def _reason_of_copy(node: Any) -> str:
+    if node.is_program:
+        return "COPY … PROGRAM runs a program on the server"
+    if node.filename:
+        return "COPY reads and writes files of the server"
+    return "COPY from STDIN or to STDOUT needs a client at the other end: write INSERT"
+
+
+def _problems(kind: str, statement: Any, own: Set[str]) -> Iterator[str]:
     creates = kind in ("create_table_as_stmt", "refresh_mat_view_stmt")
     for problem in refusals(statement, telling_types=True):
         if not (creates and problem == "would create a table"):
             yield f"it {problem}"
     for _, node in walk(statement):
         name = type(node).__name__
-        if name == "RangeVar" and node.schemaname not in _OWN:
-            yield f"it names the schema {node.schemaname}; names stand alone in a migration"
-        elif name == "FuncCall":
+        for schema in _schemas_named(name, node):
+            if schema not in own:
+                yield f"it names the schema {schema}; names stand alone in a migration, or after ${{schema}}."
+        if name == "FuncCall":
             parts = [part.string.sval for part in node.funcname]
-            if len(parts) > 1 and parts[0] not in _OWN:
-                yield f"it calls {'.'.join(parts)}; names stand alone in a migration"
+            if len(parts) > 1 and parts[0] not in own:
+                yield f"it calls {'.'.join(parts)}; names stand alone in a migration, or after ${{schema}}."
         elif name == "VariableSetStmt":
             yield f"it sets {node.name} for a function"
         elif name == "DefElem" and node.defname == "language" and node.arg.string.sval.lower() not in _LANGUAGES:
@@ -84,6 +174,33 @@ def _problems(kind: str, statement: Any) -> Iterator[str]:
         elif name == "DefElem" and node.defname == "as":
             for text in [node.arg.string.sval, *(item.string.sval for item in node.arg.list.items)]:
                 yield from _problems_of_body(text)
+
+
+def _schemas_named(name: str, node: Any) -> Iterator[str]:
+    """The schemas that a node of the grammar names itself, not those within it."""
+    if name == "RangeVar":
+        yield node.schemaname
+    elif name == "TypeName" and node.pct_type:
+        yield from _first_of(node.names[:-1])  # table.column%TYPE
+    elif name in _NAMES:
+        yield from _first_of(getattr(node, _NAMES[name]))
+    elif name == "DropStmt":
+        for item in node.objects:
+            yield from _first_of(_object_name(node.remove_type, item.list.items))
+    elif name == "CommentStmt":
+        yield from _first_of(_object_name(node.objtype, node.object.list.items))
+    elif name == "RenameStmt":
+        yield from _first_of(node.object.list.items)
+
+
+def _first_of(parts: Any) -> Iterator[str]:
+    if len(parts) > 1:
+        yield parts[0].string.sval
+
+
+def _object_name(kind: int, parts: Any) -> Any:
+    """The name of an object, or of the table it is a part of: parts are named after their table."""
+    return parts[:-1] if postgast.pg_query_pb2.ObjectType.Name(kind) in _PARTS_OF_TABLES else parts
 
 
 def _problems_of_body(body: str) -> Iterator[str]:
@@ -106,12 +223,3 @@ def _problems_of_body(body: str) -> Iterator[str]:
         elif kind != "SCONST" and is_refused(plain):
             yield f"the body of a function names {plain}, which reaches beyond the tenant's tables"
         before = plain
-
-
-def _refused(text: str, source: str, offset: int, reason: str) -> InvalidInput:
-    before = text.encode()[:offset].decode(errors="replace")
-    rest = text[len(before) :]
-    before += rest[: len(rest) - len(rest.lstrip())]  # a statement's place includes the blanks before it
-    line = before.count("\n") + 1
-    column = len(before) - (before.rfind("\n") + 1) + 1
-    return InvalidInput("package.sql", f"{source}:{line}:{column}: {reason}", "mend the file and publish again")

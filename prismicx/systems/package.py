@@ -29,7 +29,9 @@ NOTHING = "0"
 FILE_LIMIT = 5 * 1024 * 1024
 """Bytes of one migration file."""
 
-_VERSION_LIMIT = 20
+VERSION_LIMIT = 20
+"""Characters of a version (VARCHAR(20) in the reference)."""
+
 _FILE = re.compile(r"(\d+)_([A-Za-z0-9_-]+)\.(up|down)\.sql")
 _FIELDS = {"id", "type", "name", "vendor", "description", "versions"}
 _VERSION_FIELDS = {
@@ -45,6 +47,14 @@ _VERSION_FIELDS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a script was read: a file, and the line of it at which the script begins."""
+
+    file: str
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Migration:
     """The step to one schema version and, where there is one, the way back."""
 
@@ -52,6 +62,8 @@ class Migration:
     title: str
     up: str
     down: str | None
+    up_source: Source
+    down_source: Source | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +129,7 @@ def read(folder: Path) -> Package:
 
 def _release(check: Checker, item: Any, migrations: dict[int, Migration]) -> Release:
     check.fields(item, _VERSION_FIELDS, "[[versions]]")
-    version = check.text(item, "version", _VERSION_LIMIT)
+    version = check.text(item, "version", VERSION_LIMIT)
     try:
         Version(version)
     except InvalidVersion as error:
@@ -145,7 +157,7 @@ def _release(check: Checker, item: Any, migrations: dict[int, Migration]) -> Rel
 
 
 def _migrations(folder: Path) -> dict[int, Migration]:
-    found: dict[tuple[int, str], tuple[str, str]] = {}
+    found: dict[tuple[int, str], tuple[str, Path, str]] = {}
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
@@ -158,8 +170,14 @@ def _migrations(folder: Path) -> dict[int, Migration]:
             )
         key = int(match[1]), match[3]
         if key in found:
-            raise InvalidInput("package.migrations", f"{path}: number {key[0]} is there twice", "number them anew")
-        found[key] = match[2], _sql(path)
+            raise InvalidInput(
+                "package.migrations",
+                f"{path}: number {key[0]} is there twice, also as {found[key][1]}",
+                "number them anew",
+            )
+        script = read_script(path)
+        inspect(script, str(path))
+        found[key] = match[2], path, script
     numbers = sorted(number for number, way in found if way == "up")
     if numbers != list(range(1, len(numbers) + 1)):
         raise InvalidInput(
@@ -168,13 +186,21 @@ def _migrations(folder: Path) -> dict[int, Migration]:
     orphans = sorted(number for number, way in found if way == "down" and (number, "up") not in found)
     if orphans:
         raise InvalidInput("package.migrations", f"{folder}: only a way back for {orphans}", "add the .up.sql of each")
-    return {
-        number: Migration(number, *found[number, "up"], found.get((number, "down"), ("", None))[1])
-        for number in numbers
-    }
+    return {number: _migration(number, found[number, "up"], found.get((number, "down"))) for number in numbers}
 
 
-def _sql(path: Path) -> str:
+def _migration(number: int, up: tuple[str, Path, str], down: tuple[str, Path, str] | None) -> Migration:
+    title, path, script = up
+    back, source = (down[2], Source(str(down[1]))) if down else (None, None)
+    return Migration(number, title, script, back, Source(str(path)), source)
+
+
+def read_script(path: Path) -> str:
+    """The text of a file of SQL.
+
+    Raises:
+        InvalidInput: ``package.migrations`` when it is too big, or no text in UTF-8.
+    """
     try:
         if path.stat().st_size > FILE_LIMIT:
             raise InvalidInput(
@@ -182,11 +208,9 @@ def _sql(path: Path) -> str:
                 f"{path} has {path.stat().st_size} bytes",
                 f"a migration has at most {FILE_LIMIT} bytes; load data in another way",
             )
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput("package.migrations", f"{path}: {error}", "write SQL in UTF-8") from error
-    inspect(text, str(path))
-    return text
 
 
 def _check_order(check: Checker, releases: tuple[Release, ...], migrations: dict[int, Migration]) -> None:

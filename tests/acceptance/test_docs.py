@@ -62,6 +62,7 @@ EXPECTED = {
         "language   en",
     ],
     "docs/systems.md": [
+        "require-concurrent-index-creation",
         "crm is missing",
         "helpdesk needs it",
         "1.1.0 4 {'satisfaction': False}",

@@ -26,11 +26,44 @@ END $$;
 CREATE TABLE copies AS SELECT * FROM contacts;
 CREATE TRIGGER t BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION f();
 COMMENT ON TABLE contacts IS 'people; and ''quotes''';
+COMMENT ON COLUMN contacts.name IS 'x';
+CREATE FUNCTION h(x contacts.name%TYPE) RETURNS int LANGUAGE sql AS 'SELECT 1';
+DROP TRIGGER t ON contacts;
+CREATE INDEX CONCURRENTLY contacts_name ON contacts (lower(name));
+REINDEX INDEX CONCURRENTLY contacts_name;
+DROP INDEX CONCURRENTLY IF EXISTS contacts_name;
+"""
+OWN = """
+CREATE TYPE ${schema}.mood AS ENUM ('good', 'bad');
+CREATE TABLE ${schema}.people (id int PRIMARY KEY, mood ${schema}.mood);
+CREATE TABLE "${schema}".notes (id int REFERENCES ${schema}.people);
+CREATE FUNCTION ${schema}.f(x ${schema}.mood) RETURNS int LANGUAGE sql AS $$ SELECT 1 FROM ${schema}.people $$;
+CREATE INDEX CONCURRENTLY i ON ${schema}.people (${schema}.f(mood));
+COMMENT ON COLUMN ${schema}.people.mood IS 'x';
+DROP INDEX CONCURRENTLY ${schema}.i;
+DROP TABLE ${schema}.notes;
 """
 
 
 def test_ordinary_ddl_passes() -> None:
     inspect(GOOD, "good.sql")
+
+
+def test_the_own_schema_may_be_named() -> None:
+    inspect(OWN, "own.sql")
+
+
+def test_what_stands_for_the_schema_is_no_name_that_a_script_could_use() -> None:
+    for text in ("SELECT * FROM s000000.a", "SELECT * FROM ${schema}.a, s000000.b"):
+        with pytest.raises(InvalidInput, match="s000000"):
+            inspect(text, "m.sql")
+
+
+def test_lines_are_those_of_the_file_when_the_script_is_a_part_of_it() -> None:
+    with pytest.raises(InvalidInput, match=r"m\.sql:12:3: a migration may not hold: vacuum"):
+        inspect("SELECT 1;\n\n  VACUUM;", "m.sql", 10)
+    with pytest.raises(InvalidInput, match=r"m\.sql:11:21: syntax"):
+        inspect("SELECT 1;\nSELECT ${schema}.f( FROM", "m.sql", 10)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +92,49 @@ def test_ordinary_ddl_passes() -> None:
         ("LISTEN a", "listen"),
         ("VACUUM", "vacuum"),
         ("LOAD 'x'", "load"),
-        ("CREATE INDEX CONCURRENTLY i ON a (b)", "CONCURRENTLY"),
+        ("COPY a FROM '/tmp/x'", "files of the server"),
+        ("COPY a TO PROGRAM 'id'", "program"),
+        ("COPY a FROM STDIN", "INSERT"),
+        ("COPY (SELECT 1) TO STDOUT", "INSERT"),
+        ("ROLLBACK", "transaction"),
+        ("START TRANSACTION", "transaction"),
+        ("PREPARE TRANSACTION 'x'", "transaction"),
+        ("SET LOCAL search_path TO other", "search_path"),
+        ("SET work_mem = '1GB'", "variable set"),
+        ("SET SESSION AUTHORIZATION postgres", "variable set"),
+        ("RESET ALL", "variable set"),
+        ("DISCARD ALL", "discard"),
+        ("DROP ROLE evil", "drop role"),
+        ("DROP EXTENSION dblink", "extension"),
+        ("ALTER DATABASE d SET a = 1", "alter database"),
+        ("DROP SCHEMA public", "schema"),
+        ("ALTER SCHEMA a RENAME TO b", "schema"),
+        ("ALTER ROLE a RENAME TO b", "role"),
+        ("COMMENT ON DATABASE a IS 'x'", "database"),
+        ("CREATE INDEX CONCURRENTLY ON a (b)", "without a name"),
+        ("CREATE INDEX CONCURRENTLY i ON other.a (b)", "other"),
+        ("CREATE INDEX CONCURRENTLY i ON a (set_config(b, 'c', false))", "set_config"),
+        ("DROP INDEX CONCURRENTLY other.i", "other"),
+        ("REINDEX TABLE a", "reindex"),
+        ("REINDEX DATABASE CONCURRENTLY d", "reindex"),
+        ("REINDEX SCHEMA CONCURRENTLY public", "reindex"),
+        ("REINDEX INDEX CONCURRENTLY other.i", "other"),
+        ("ALTER TABLE a DETACH PARTITION other.b CONCURRENTLY", "other"),
+        ("DROP TABLE other.a", "other"),
+        ("DROP FUNCTION other.f(int)", "other"),
+        ("DROP TYPE other.t", "other"),
+        ("DROP TRIGGER t ON other.a", "other"),
+        ("COMMENT ON COLUMN other.a.b IS 'x'", "other"),
+        ("CREATE TYPE other.t AS ENUM ('a')", "other"),
+        ("CREATE DOMAIN other.d AS int", "other"),
+        ("CREATE FUNCTION other.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "other"),
+        ("CREATE FUNCTION f(x other.t) RETURNS int LANGUAGE sql AS 'SELECT 1'", "other"),
+        ("CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION other.f()", "other"),
+        ("ALTER TYPE other.t ADD VALUE 'x'", "other"),
+        ("ALTER FUNCTION other.f() RENAME TO g", "other"),
+        ("SELECT '1'::other.t", "other"),
+        ("SELECT 1 OPERATOR(other.+) 2", "other"),
+        ("SELECT 'a' COLLATE other.c", "other"),
         ("SELECT * FROM user_data.users", "user_data"),
         ("INSERT INTO public.tenant_systems DEFAULT VALUES", "public"),
         ("CREATE TABLE other.a (b int)", "other"),
@@ -104,6 +179,7 @@ def test_what_leaves_the_schema_is_refused_with_its_line(statement: str, word: s
         ("CREATE TABLE a (b int);\nSELEC 1;", "m.sql:2:1:"),
         ("SELECT 'ä' ;\n  CREATE TABLE ß (b int,);", "m.sql:2:23:"),
         ("SELECT 'unterminated", "m.sql:1:8:"),
+        ("SELECT 1;\n\0; DROP DATABASE x", "m.sql:2:1:"),
     ],
 )
 def test_a_syntax_error_has_line_and_column(text: str, place: str) -> None:

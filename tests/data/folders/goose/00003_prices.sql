@@ -1,0 +1,6 @@
+-- +goose Up
+ALTER TABLE items ADD COLUMN price numeric(12, 2) NOT NULL DEFAULT 0;
+CREATE INDEX items_price ON items (price);
+
+-- +goose Down
+ALTER TABLE items DROP COLUMN price;

@@ -1,0 +1,2 @@
+DROP TRIGGER lower_name ON items;
+DROP FUNCTION lower_name();
