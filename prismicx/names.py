@@ -19,6 +19,8 @@ POSTGRES_LIMIT = 63
 """Bytes of a PostgreSQL identifier (NAMEDATALEN - 1)."""
 MONGO_DATABASE_LIMIT = 63
 """Bytes of a MongoDB database name."""
+TRIAL = "prismicx-trial"
+"""Named as a tenant, so that its schemas and roles are named as a tenant's: where publications are tried."""
 TENANT_ID_LIMIT = 50
 """Characters of a tenant id (VARCHAR(50) in the reference)."""
 SYSTEM_TYPE_LIMIT = 50
@@ -36,11 +38,11 @@ def check_tenant_id(value: object) -> str:
         InvalidInput: ``tenant.id_invalid`` unless it is a string of 1 to 50 characters ``a-z 0-9`` with
             single ``-`` inside.
     """
-    if isinstance(value, str) and len(value) <= TENANT_ID_LIMIT and _TENANT_ID.fullmatch(value):
+    if isinstance(value, str) and len(value) <= TENANT_ID_LIMIT and _TENANT_ID.fullmatch(value) and value != TRIAL:
         return value
     raise InvalidInput(
         "tenant.id_invalid",
-        f"{quoted(value)} is not a tenant id",
+        f"{quoted(value)} is not a tenant id" + (", it is kept for trials" if value == TRIAL else ""),
         f"use 1 to {TENANT_ID_LIMIT} characters a-z and 0-9, with single '-' inside, such as acme-north",
     )
 
@@ -132,4 +134,4 @@ class Names:
 
 
 def _snake(tenant_id: str) -> str:
-    return check_tenant_id(tenant_id).replace("-", "_")
+    return (tenant_id if tenant_id == TRIAL else check_tenant_id(tenant_id)).replace("-", "_")

@@ -20,7 +20,7 @@ from prismicx.clock import utc_now
 from prismicx.engines.postgres import Connection, Postgres
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
 from prismicx.fleet.plan import Planner, queries
-from prismicx.fleet.runner import Progress, Runner
+from prismicx.fleet.runner import Progress, Runner, Where
 from prismicx.fleet.values import (
     ACTIONS,
     INVALID,
@@ -37,7 +37,7 @@ from prismicx.systems.catalogue import DATABASE, version_id
 from prismicx.systems.installation import INSTALLED, Installations
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import find_path
-from prismicx.systems.step import Phase, place_of
+from prismicx.systems.step import Phase, phases_of_step, place_of
 from prismicx.tenants.registry import Registry
 
 _POLL = 0.5
@@ -243,7 +243,7 @@ class Fleet:
             try:
                 for number, group in waves:
                     told.wave = number + 1
-                    failed = await runner.wave([(row["tenant_id"], _version(row)) for row in group], allowed)
+                    failed = await runner.wave([(row["tenant_id"], _where(row)) for row in group], allowed)
                     reason = _reason(runner, allowed, failed, len(group), number + 1 == told.waves)
                     if reason or runner.stop.is_set():
                         break
@@ -288,9 +288,8 @@ class Fleet:
                 ways[here] = _phases(rollout, migrations, here, snapshot)
             return ways[here]
 
-        async def now(tenant_id: str) -> str | None:
-            row = await pool.fetchrow(queries.holding, rollout.system_id, tenant_id)
-            return None if row is None else _version(row)
+        async def now(tenant_id: str) -> Where:
+            return _where(await pool.fetchrow(queries.holding, rollout.system_id, tenant_id))
 
         async def failed(tenant_id: str, code: str, text: str) -> None:
             writer = await self._postgres.pool("fleet", DATABASE)
@@ -329,16 +328,17 @@ def _phases(rollout: Rollout, migrations: Sequence[Any], here: str | None, snaps
             "rollout.moved", f"it has {system_id} {here} meanwhile, beyond {rollout.version}", "plan another rollout"
         )
     return [
-        Phase(
+        phase
+        for step in steps
+        for phase in phases_of_step(
             None if step.version_from == NOTHING else version_id(system_id, step.version_from),
             version_id(system_id, step.version_to), step.script, configuration=chosen, features=chosen,
         )
-        for step in steps
     ]  # fmt: skip
 
 
-def _version(row: Any) -> str | None:
-    return row["version"] if row["status"] == INSTALLED else None
+def _where(row: Any) -> Where:
+    return row["version"] if row["status"] == INSTALLED else None, row["phases_done"]
 
 
 def _reason(runner: Runner, allowed: int, failed: int, tenants: int, last: bool) -> str:

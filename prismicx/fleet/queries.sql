@@ -17,9 +17,11 @@ FROM public.schema_migrations WHERE system_id = $1 ORDER BY schema_version_to
 SELECT snapshot FROM prismicx.version_trials WHERE version_id = $1
 
 -- name: holding
-SELECT v.version, t.status
-FROM public.tenant_systems t JOIN public.system_versions v ON v.version_id = t.version_id
-WHERE t.system_id = $1 AND t.tenant_id = $2
+SELECT v.version, t.status, coalesce(u.phases_done, 0) AS phases_done
+FROM (SELECT $1::text AS system_id, $2::text AS tenant_id) AS asked
+LEFT JOIN public.tenant_systems t ON t.tenant_id = asked.tenant_id AND t.system_id = asked.system_id
+LEFT JOIN public.system_versions v ON v.version_id = t.version_id
+LEFT JOIN prismicx.unfinished_steps u ON u.tenant_id = asked.tenant_id AND u.system_id = asked.system_id
 
 -- name: not_at
 SELECT t.tenant_id, t.status, v.version, t.configurations
@@ -78,11 +80,12 @@ FROM (
 ) AS counted
 
 -- name: open_tenants
-SELECT rt.tenant_id, rt.wave, rt.attempts, rt.error_code, v.version, t.status, t.configurations, t.features_enabled
+SELECT rt.tenant_id, rt.wave, rt.error_code, v.version, t.status, coalesce(u.phases_done, 0) AS phases_done
 FROM prismicx.rollout_tenants rt
 JOIN prismicx.rollouts r ON r.rollout_id = rt.rollout_id
 LEFT JOIN public.tenant_systems t ON t.tenant_id = rt.tenant_id AND t.system_id = r.system_id
 LEFT JOIN public.system_versions v ON v.version_id = t.version_id
+LEFT JOIN prismicx.unfinished_steps u ON u.tenant_id = rt.tenant_id AND u.system_id = r.system_id
 WHERE rt.rollout_id = $1
   AND (CASE WHEN r.version_id IS NULL THEN t.tenant_id IS NULL
             ELSE t.version_id = r.version_id AND t.status = 'installed' END) IS NOT TRUE

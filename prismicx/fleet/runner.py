@@ -13,11 +13,14 @@ from prismicx.engines.postgres import Connection
 from prismicx.errors import PrismicXError, Unavailable
 from prismicx.fleet.values import Options
 from prismicx.systems.execution import Link, perform
-from prismicx.systems.installation import failure_of
+from prismicx.systems.failure import failure_of
 from prismicx.systems.patience import patiently
 from prismicx.systems.step import Limits, Phase, Place
 
-_MOVED = "PX001"
+_MOVED = ("PX001", "PX002")
+
+Where = tuple[str | None, int]
+"""The version a tenant has, None where it has none, and how many phases of the next step are done."""
 
 Way = Callable[[str | None], Sequence[Phase]]
 """The phases that lead from a version (None: nothing) to where the rollout goes."""
@@ -42,7 +45,7 @@ class Runner:
         connect: opens a connection of the service that changes schemas.
         place: where the system of a tenant is.
         way: the phases from a version.
-        now: the version a tenant has now, for one that was found elsewhere.
+        now: where a tenant is now, for one that was found elsewhere.
         failed: writes down that a tenant failed: its id, a code, and what happened.
         progress: told after every tenant.
         stop: set it to stop between two tenants.
@@ -53,7 +56,7 @@ class Runner:
     connect: Callable[[], Awaitable[Connection]]
     place: Callable[[str], Place]
     way: Way
-    now: Callable[[str], Awaitable[str | None]]
+    now: Callable[[str], Awaitable[Where]]
     failed: Callable[[str, str, str], Awaitable[None]]
     options: Options
     told: Progress
@@ -62,8 +65,8 @@ class Runner:
     trouble: str = ""
     failures: int = 0
 
-    async def wave(self, tenants: Sequence[tuple[str, str | None]], allowed: int) -> int:
-        """Bring the tenants of a wave there, each from the version it has; how many failed.
+    async def wave(self, tenants: Sequence[tuple[str, Where]], allowed: int) -> int:
+        """Bring the tenants of a wave there, each from where it is; how many failed.
 
         Stops between two tenants when `stop` is set, or when more than the allowed failures were counted in all.
         """
@@ -74,7 +77,7 @@ class Runner:
                 group.create_task(worker)
         return self.failures - before
 
-    async def _work(self, waiting: deque[tuple[str, str | None]], allowed: int) -> None:
+    async def _work(self, waiting: deque[tuple[str, Where]], allowed: int) -> None:
         link = Link(self.connect)
         try:
             while waiting and not self.stop.is_set() and self.failures <= allowed:
@@ -85,7 +88,7 @@ class Runner:
         finally:
             await link.close()
 
-    async def _one(self, link: Link, tenant_id: str, here: str | None) -> None:
+    async def _one(self, link: Link, tenant_id: str, here: Where) -> None:
         try:
             await self._bring(link, tenant_id, here)
             self.told.done += 1
@@ -102,20 +105,23 @@ class Runner:
         self.told.failed += 1
         await self.failed(tenant_id, code, text)
 
-    async def _bring(self, link: Link, tenant_id: str, here: str | None) -> None:
-        place, phases = self.place(tenant_id), self.way(here)
+    async def _bring(self, link: Link, tenant_id: str, here: Where) -> None:
+        place = self.place(tenant_id)
         try:
-            for phase in phases:
-                await self._phase(link, place, phase)
+            await self._walk(link, place, here)
         except asyncpg.PostgresError as error:
-            if error.sqlstate != _MOVED:
+            if error.sqlstate not in _MOVED:
                 raise
             # Another rollout, or this one before its answer was lost, took the step. From where it is now, once.
             found = await self.now(tenant_id)
             if found == here:
                 raise
-            for phase in self.way(found):
-                await self._phase(link, place, phase)
+            await self._walk(link, place, found)
+
+    async def _walk(self, link: Link, place: Place, here: Where) -> None:
+        version, done = here
+        for phase in self.way(version)[done:]:
+            await self._phase(link, place, phase)
 
     async def _phase(self, link: Link, place: Place, phase: Phase) -> None:
         limits = Limits(self.options.lock_milliseconds, self.options.statement_milliseconds)

@@ -14,6 +14,7 @@ import asyncpg
 from prismicx.clock import utc_now
 from prismicx.engines.postgres import Connection
 from prismicx.errors import Unavailable
+from prismicx.systems.phases import with_schema
 from prismicx.systems.step import Limits, Phase, Place, ledger, literal, message, settings
 
 RECYCLED_AFTER = 250
@@ -123,7 +124,7 @@ async def perform(link: Link, place: Place, phase: Phase, limits: Limits) -> Non
         # Is it this phase's turn? The ledger says so, and is not written yet.
         await link.send(f"BEGIN; {taken} ROLLBACK")
         await _alone(link, place, phase, limits)
-        await link.send(f"BEGIN; {taken} COMMIT; RESET ALL")
+        await link.send(f"RESET ROLE; BEGIN; {taken} COMMIT; RESET ALL")
     finally:
         await link.end(f"RESET ROLE; RESET ALL; SELECT pg_advisory_unlock({key})")
 
@@ -141,4 +142,4 @@ async def _alone(link: Link, place: Place, phase: Phase, limits: Limits) -> None
             return
         if valid is False:  # what an attempt that failed has left
             await link.send(f"DROP INDEX CONCURRENTLY {index}")
-    await link.send(phase.script)
+    await link.send(with_schema(phase.script, place.schema))

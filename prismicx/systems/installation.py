@@ -6,9 +6,8 @@ Reference: `tenant_systems` Table, Tenant-Specific Schemas.
 from __future__ import annotations
 
 import json
-import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,16 +24,16 @@ from prismicx.reference.apply import RELEASE
 from prismicx.remembered import Remembered
 from prismicx.systems.catalogue import DATABASE, DEPRECATED, queries, unknown_system, version_id
 from prismicx.systems.declarations import Choices, Declaration, stored_choices, stored_declaration
+from prismicx.systems.execution import Link, perform
+from prismicx.systems.failure import failure_of
 from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import find_path, find_version
 from prismicx.systems.patience import patiently
 from prismicx.systems.requirements import Held, check_compatible, check_dependencies, check_unneeded
-from prismicx.systems.step import Limits, Phase, Place, body, place_of, settings
+from prismicx.systems.step import Limits, Phase, Place, body, phases_of_step, place_of, settings
 
 INSTALLED, FAILED = "installed", "failed"
-
-_STATEMENT = re.compile(r'^SQL statement "(.*?)"$', re.DOTALL | re.MULTILINE)
 
 _LIMITS = Limits()
 _PATIENCE = 15.0
@@ -220,7 +219,9 @@ class Installations:
     async def _change(self, system_id: str, change: _Change, *, installing: bool) -> Installation:
         async def work() -> None:
             async with self._transaction() as connection:
-                await self._change_within(connection, system_id, change, installing)
+                place, phases = await self._change_within(connection, system_id, change, installing)
+            if phases:
+                await self._perform(place, phases)
 
         await self._patiently(system_id, work, change.version, installing=installing)
         return await self._told(system_id)
@@ -243,6 +244,15 @@ class Installations:
                 f"{system_id} for {self._tenant_id}: {failure}",
                 "the schema is as it was; mend the data or publish a mended version, then try again",
             ) from error
+
+    async def _perform(self, place: Place, phases: Sequence[Phase]) -> None:
+        """Phases of which some cannot run in a transaction, each by itself; after an error the same change goes on."""
+        link = Link(lambda: self._postgres.connection("fleet", DATABASE))
+        try:
+            for phase in phases:
+                await perform(link, place, phase, _LIMITS)
+        finally:
+            await link.close()
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[PooledConnection]:
@@ -269,7 +279,8 @@ class Installations:
 
     async def _change_within(
         self, connection: PooledConnection, system_id: str, change: _Change, installing: bool
-    ) -> None:
+    ) -> tuple[Place, Sequence[Phase]]:
+        """Change it in the transaction, or give the phases that cannot be in one."""
         system, place, held = await self._held(connection, system_id)
         target = find_version(system_id, await connection.fetch(queries.versions, system_id), change.version)
         if installing:
@@ -282,14 +293,21 @@ class Installations:
         steps = find_path(system_id, migrations, held["version"] if held else NOTHING, target["version"])
         if not steps:
             await connection.execute(queries.set_choices, system_id, *_columns(chosen), utc_now())
-        for step in steps:
-            expected = None if step.version_from == NOTHING else version_id(system_id, step.version_from)
-            configuration, features = _columns(chosen)
-            phase = Phase(
-                expected, version_id(system_id, step.version_to), step.script,
-                configuration=configuration, features=features,
-            )  # fmt: skip
+        configuration, features = _columns(chosen)
+        phases = [
+            phase
+            for step in steps
+            for phase in phases_of_step(
+                None if step.version_from == NOTHING else version_id(system_id, step.version_from),
+                version_id(system_id, step.version_to), step.script, configuration=configuration, features=features,
+            )
+        ]  # fmt: skip
+        begun = await connection.fetchval(queries.phases_done, system_id) or 0
+        if begun or any(phase.concurrent for phase in phases):
+            return place, phases[begun:]
+        for phase in phases:
             await connection.execute(settings(place, _LIMITS) + body(place, phase, utc_now()))
+        return place, []
 
     async def _check_needs(self, connection: PooledConnection, system_id: str, target: Any) -> None:
         """See that a version has what it needs, and that what needs the system takes this version."""
@@ -354,16 +372,6 @@ class Installations:
 
     async def _pool(self) -> Pool:
         return await self._postgres.pool("fleet", DATABASE)
-
-
-def failure_of(error: asyncpg.PostgresError) -> str:
-    """What an operator needs to know of an error: SQLSTATE, message, detail, hint and the statement."""
-    parts = [f"{error.sqlstate}: {error}"]
-    parts += [text for name in ("detail", "hint") if (text := getattr(error, name, None)) and text not in str(error)]
-    statement = _STATEMENT.search(getattr(error, "context", None) or "")
-    if statement:
-        parts.append(f"in: {' '.join(statement[1].split())[:500]}")
-    return "; ".join(parts)[:2000]
 
 
 def _declared(row: Any) -> Declaration:

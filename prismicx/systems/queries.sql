@@ -117,3 +117,6 @@ UPDATE public.tenant_systems SET error_message = $2, updated_at = $3 WHERE syste
 
 -- name: try_lock
 SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))
+
+-- name: phases_done
+SELECT phases_done FROM prismicx.unfinished_steps WHERE system_id = $1

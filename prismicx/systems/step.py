@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import accumulate
 
 import postgast
 from postgast import PgQueryError
 
 from prismicx.names import Names
+from prismicx.systems.phases import built_index, phases_of, with_placeholder, with_schema
 
 _FUNCTION = "prismicx_step"
 
@@ -76,6 +78,27 @@ class Limits:
     statement: int = 0
 
 
+def phases_of_step(
+    expected: str | None,
+    target: str | None,
+    script: str,
+    *,
+    configuration: str | None = None,
+    features: str | None = None,
+) -> list[Phase]:
+    """The phases of a step: one, unless its script holds what cannot run in a transaction."""
+    plain, _ = with_placeholder(script)  # as long as the script, and the grammar can read it
+    pieces = phases_of(plain)
+    begins = [0, *accumulate(len(piece.sql) for piece in pieces)]
+    return [
+        Phase(
+            expected, target, script[begin : begin + len(piece.sql)], number, len(pieces), configuration, features,
+            piece.concurrent, built_index(piece),
+        )
+        for number, (piece, begin) in enumerate(zip(pieces, begins, strict=False))
+    ]  # fmt: skip
+
+
 def place_of(names: Names, tenant_id: str, system_id: str, system_type: str) -> Place:
     """Where a system of a tenant is."""
     return Place(
@@ -132,7 +155,7 @@ def opening(place: Place) -> str:
 def run(place: Place, script: str) -> str:
     """A script as the owner of the schema and as nobody else, for one who is that owner now."""
     function = f'"{place.schema}".{_FUNCTION}()'
-    text = _BODY.format(statements=_executed(script), schema=literal(f'"{place.schema}"'))
+    text = _BODY.format(statements=_executed(with_schema(script, place.schema)), schema=literal(f'"{place.schema}"'))
     return (
         f"CREATE OR REPLACE FUNCTION {function} RETURNS pg_catalog.void LANGUAGE plpgsql SECURITY DEFINER "
         f'SET search_path = "{place.schema}" AS {literal(text)}; SELECT {function}; DROP FUNCTION {function};'

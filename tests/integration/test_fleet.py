@@ -393,3 +393,44 @@ async def test_a_lost_server_pauses_it(shop: Shop, px: Platform) -> None:
         done = await px.fleet.resume(done.rollout_id)
     assert (done.status, done.done, done.failed) == ("finished", 4, 0)
     assert await shop.versions() == installed("2.0", shop.tenants)
+
+
+async def test_what_cannot_run_in_a_transaction_is_a_phase_of_its_own(
+    shop: Shop, px: Platform, settings: Settings
+) -> None:
+    shop.system = f"s{secrets.token_hex(4)}"
+    script = (
+        "CREATE TABLE more (id int);\n"
+        "CREATE UNIQUE INDEX CONCURRENTLY items_name ON items (name);\n"
+        "COMMENT ON TABLE ${schema}.more IS 'after';"
+    )
+    down = "DROP TABLE more; DROP INDEX items_name;"
+    make_package(shop.folder, shop.system, SCRIPTS[0], (script, down))
+    await px.catalogue.publish(shop.folder)
+    shop.tenants = [f"t-{secrets.token_hex(5)}" for _ in range(4)]
+    await asyncio.gather(
+        *(px.tenants.create(name, name="T", isolation="shared", tier=shop.system) for name in shop.tenants)
+    )
+    await shop.run("install", "1.0")
+    bad, good = shop.tenants[0], shop.tenants[1:]
+    await shop.sql(bad, "INSERT INTO items VALUES (1, 'a'), (2, 'a')")
+    done = await shop.run("upgrade", "2.0", waves=(), max_failures="1")
+    assert (done.done, done.failed) == (3, 1), await px.fleet.failures(done.rollout_id)
+    (cause,) = await px.fleet.failures(done.rollout_id)
+    assert (cause.code, cause.tenants) == ("23505", (bad,))
+    assert await shop.versions() == installed("2.0", good) | installed("1.0", [bad])
+    codes = [item.code for item in (await px.fleet.errors(shop.system))[shop.system]]
+    assert sorted(codes) == ["23505", "system.unfinished"]
+    # It is between two versions: nothing leads anywhere else.
+    plan = await shop.plan("uninstall", selection=Selection(tenants=(bad,)))
+    assert [item.code for item in plan.blocked] == ["system.unfinished"]
+    await shop.sql(bad, "DELETE FROM items")
+    assert await shop.sql(bad, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'items_name'::regclass") is False
+    async with px.tenant(bad) as scope:
+        assert (await scope.systems.migrate(shop.system)).version == "2.0"
+        assert (await scope.systems.migrate(shop.system, "1.0")).version == "1.0"
+        assert (await scope.systems.migrate(shop.system, "2.0")).version == "2.0"
+    for name in shop.tenants:
+        assert await shop.sql(name, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'items_name'::regclass")
+        assert await shop.sql(name, "SELECT obj_description('more'::regclass)") == "after"
+    assert await px.fleet.errors(shop.system) == {}
