@@ -1,0 +1,106 @@
+"""A rollout killed at any moment goes on where it was: nothing is run twice, nothing is skipped."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.acceptance.conftest import COMMAND, Prismicx
+from tests.support import make_package
+
+TENANTS = 12
+# Each step counts itself: a table knows how often it was made.
+FIRST = "CREATE TABLE runs (version text, at timestamp DEFAULT clock_timestamp()); INSERT INTO runs VALUES ('1');"
+STEPS = [(f"SELECT pg_sleep(0.05); INSERT INTO runs VALUES ('{n}');", f"DELETE FROM runs WHERE version = '{n}';")
+         for n in range(2, 6)]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def prismicx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prismicx]:
+    folder = tmp_path_factory.mktemp("rollout")
+    command = Prismicx(folder / "data")
+    command("up", "--detach")
+    for number in range(TENANTS):
+        command("tenant", "create", f"t{number}", "--name", "T", "--isolation", "shared")
+    command("system", "publish", str(make_package(folder / "counted", "counted", (FIRST, None), *STEPS)))
+    yield command
+    command("down", check=None)
+
+
+def runs(command: Prismicx) -> dict[str, list[str]]:
+    """What each tenant's schema counted, in its order, as the tenant's own scope reads it."""
+    program = (
+        "import asyncio, json, sys, prismicx\n"
+        "async def main():\n"
+        "    found = {}\n"
+        "    async with prismicx.connect(data=sys.argv[1]) as px:\n"
+        f"        for n in range({TENANTS}):\n"
+        "            async with px.tenant(f't{n}') as tenant, tenant.system('counted').sql() as sql:\n"
+        "                rows = await sql.fetch('SELECT version FROM runs ORDER BY at')\n"
+        "                found[tenant.tenant_id] = [row['version'] for row in rows]\n"
+        "    print(json.dumps(found))\n"
+        "asyncio.run(main())\n"
+    )
+    python = Path(COMMAND).parent / "python"
+    done = subprocess.run([python, "-c", program, command.data], check=True, capture_output=True, text=True)
+    held: dict[str, list[str]] = json.loads(done.stdout)
+    return held
+
+
+def test_a_rollout_killed_again_and_again_ends_where_it_should(prismicx: Prismicx) -> None:
+    prismicx("system", "install", "counted", "--version", "1.0", "--all-tenants", "--max-failures", "0")
+    chance = random.Random(5)
+    words = ["system", "upgrade", "counted", "--all-tenants", "--concurrency", "2"]
+    killed = 0
+    for _ in range(12):
+        process = subprocess.Popen(
+            [COMMAND, *words, "--data", prismicx.data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            process.wait(timeout=chance.uniform(0.8, 1.6))
+        except subprocess.TimeoutExpired:
+            killed += 1
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        found = prismicx.json("system", "rollouts", "counted", "--limit", "1")[0]
+        if found["action"] == "upgrade":
+            if found["status"] == "finished":
+                break
+            words = ["system", "resume", found["rollout_id"]]
+    assert killed >= 1
+    prismicx("system", "resume", found["rollout_id"], check=None)
+    ended = prismicx.json("system", "rollout", found["rollout_id"])
+    assert (ended["status"], ended["done"], ended["failed"]) == ("finished", TENANTS, 0)
+    assert runs(prismicx) == {f"t{n}": ["1", "2", "3", "4", "5"] for n in range(TENANTS)}
+
+
+def test_a_dead_server_pauses_a_rollout(prismicx: Prismicx) -> None:
+    prismicx("system", "rollback", "counted", "--to", "2.0", "--all-tenants")
+    process = subprocess.Popen(
+        [COMMAND, "system", "upgrade", "counted", "--all-tenants", "--concurrency", "1", "--json", "--data",
+         prismicx.data],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(1.3)
+    held = json.loads((prismicx.data / "run" / "postgres.json").read_text())
+    os.kill(held["pid"], signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(held["pid"])] if psutil.pid_exists(held["pid"]) else [], timeout=10)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    prismicx("up", "--detach")
+    found = prismicx.json("system", "rollouts", "counted", "--limit", "1")[0]
+    if found["action"] == "upgrade":  # else it died before the rollout was written down
+        assert found["status"] in ("running", "paused")
+        prismicx("system", "resume", found["rollout_id"], "--retry-failed")
+    else:
+        prismicx("system", "upgrade", "counted", "--all-tenants")
+    assert runs(prismicx) == {f"t{n}": ["1", "2", "3", "4", "5"] for n in range(TENANTS)}
