@@ -15,10 +15,14 @@ from prismicx.clock import utc_now
 from prismicx.engines.postgres import Connection
 from prismicx.errors import Unavailable
 from prismicx.systems.phases import with_schema
-from prismicx.systems.step import Limits, Phase, Place, ledger, literal, message, settings
+from prismicx.systems.step import LAST, Limits, Phase, Place, ledger, literal, message, settings
 
-RECYCLED_AFTER = 250
-"""Schemas a connection touches before it is replaced: a backend keeps some 110 KB for each and never gives it back."""
+RECYCLED_AFTER = 400
+"""Steps after which a connection is replaced: a backend keeps some 110 KB for each schema it touched, for good."""
+
+_FORGETS_AFTER = 50
+"""Steps after which a backend forgets its plans: at those of each step's function, which is no more, it looks again
+for every table that changes."""
 
 _LOST = (
     asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
@@ -32,7 +36,7 @@ class Link:
     def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
         self._connect = connect
         self._connection: Connection | None = None
-        self._sent = 0
+        self._sent = self._forgot = 0
 
     async def send(self, text: str) -> None:
         """Send a message; after an error the session is as it was.
@@ -76,6 +80,9 @@ class Link:
         """Replace the connection by a new one when it has touched many schemas; between two tenants."""
         if self._sent >= RECYCLED_AFTER:
             await self.close()
+        elif self._sent - self._forgot >= _FORGETS_AFTER:
+            self._forgot = self._sent
+            await self.send("DISCARD PLANS")
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
@@ -85,7 +92,7 @@ class Link:
 
     async def _opened(self) -> Connection:
         if self._connection is None:
-            self._connection, self._sent = await self._connect(), 0
+            self._connection, self._sent, self._forgot = await self._connect(), 0, 0
         return self._connection
 
     async def _reset(self) -> None:
@@ -124,7 +131,7 @@ async def perform(link: Link, place: Place, phase: Phase, limits: Limits) -> Non
         # Is it this phase's turn? The ledger says so, and is not written yet.
         await link.send(f"BEGIN; {taken} ROLLBACK")
         await _alone(link, place, phase, limits)
-        await link.send(f"RESET ROLE; BEGIN; {taken} COMMIT; RESET ALL")
+        await link.send(f"RESET ROLE; BEGIN; {taken} COMMIT; {LAST}")
     finally:
         await link.end(f"RESET ROLE; RESET ALL; SELECT pg_advisory_unlock({key})")
 

@@ -21,17 +21,16 @@ from prismicx.systems.phases import built_index, phases_of, with_placeholder, wi
 
 _FUNCTION = "prismicx_step"
 
-_BODY = """BEGIN
-  {statements}
-  SET CONSTRAINTS ALL IMMEDIATE;
-  IF EXISTS (
-    SELECT FROM pg_catalog.pg_constraint c WHERE c.connamespace = {schema}::pg_catalog.regnamespace
-      AND c.condeferrable AND c.contype NOT IN ('f', 'u', 'p')
-  ) THEN
-    RAISE EXCEPTION 'a deferrable trigger or exclusion constraint would run outside the step' USING ERRCODE = '0A000';
-  END IF;
-END"""
-"""What was put off would run when the transaction ends, with the rights of the login; so it runs now, or is refused."""
+LAST = "RESET ALL"
+"""What ends a step: whatever its script set is forgotten."""
+
+_BODY = (
+    "DECLARE statement pg_catalog.text; BEGIN "
+    "FOREACH statement IN ARRAY {statements} LOOP EXECUTE statement; END LOOP; "
+    "SET CONSTRAINTS ALL IMMEDIATE; END"
+)
+"""Statement by statement, so that an error tells which one it was. What was put off to the transaction's end would run
+with the rights of the login there; so it runs now, and `prismicx.end_step` refuses what could still be put off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +111,15 @@ def place_of(names: Names, tenant_id: str, system_id: str, system_type: str) -> 
 
 def message(place: Place, phase: Phase, limits: Limits, moment: datetime) -> str:
     """The whole phase: a transaction of its own, and the session as it was."""
-    return f"BEGIN; {settings(place, limits)} {body(place, phase, moment)} COMMIT; RESET ALL"
+    return f"BEGIN; {settings(place, limits)} {body(place, phase, moment)} COMMIT; {LAST}"
 
 
 def settings(place: Place, limits: Limits) -> str:
     """What holds for the transaction."""
     return (
-        f"SET LOCAL app.current_tenant_id = {literal(place.tenant_id)}; "
-        f"SET LOCAL lock_timeout = {limits.lock}; SET LOCAL statement_timeout = {limits.statement};"
+        f"SELECT set_config('app.current_tenant_id', {literal(place.tenant_id)}, true), "
+        f"set_config('lock_timeout', '{limits.lock}', true), "
+        f"set_config('statement_timeout', '{limits.statement}', true);"
     )
 
 
@@ -138,7 +138,7 @@ def body(place: Place, phase: Phase, moment: datetime) -> str:
         # Nothing of the tenant's runs when its schema is dropped.
         return f'{written} SET LOCAL ROLE "{place.owner}"; DROP SCHEMA "{place.schema}" CASCADE;'
     begin = "" if phase.expected is not None or phase.number else opening(place)
-    return f'{written} {begin} SET LOCAL ROLE "{place.owner}"; {run(place, phase.script)} SET LOCAL ROLE NONE;'
+    return f'{written} {begin} SET LOCAL ROLE "{place.owner}"; {run(place, phase.script)}'
 
 
 def opening(place: Place) -> str:
@@ -153,23 +153,26 @@ def opening(place: Place) -> str:
 
 
 def run(place: Place, script: str) -> str:
-    """A script as the owner of the schema and as nobody else, for one who is that owner now."""
+    """A script as the owner of the schema and as nobody else, for one who is that owner now; then one is the login."""
     function = f'"{place.schema}".{_FUNCTION}()'
-    text = _BODY.format(statements=_executed(with_schema(script, place.schema)), schema=literal(f'"{place.schema}"'))
+    text = _BODY.format(statements=_statements(with_schema(script, place.schema)))
     return (
+        # Our own function need not be checked when it is made, those of the script must.
+        f"SET LOCAL check_function_bodies = off; "
         f"CREATE OR REPLACE FUNCTION {function} RETURNS pg_catalog.void LANGUAGE plpgsql SECURITY DEFINER "
-        f'SET search_path = "{place.schema}" AS {literal(text)}; SELECT {function}; DROP FUNCTION {function};'
+        f'SET search_path = "{place.schema}" SET check_function_bodies = on AS {literal(text)}; SELECT {function}; '
+        f"DROP FUNCTION {function}; SET LOCAL ROLE NONE; SELECT prismicx.end_step({literal(place.schema)});"
     )
 
 
 @lru_cache(maxsize=512)
-def _executed(script: str) -> str:
-    """The script in PL/pgSQL, statement by statement, so that an error tells which one it was."""
+def _statements(script: str) -> str:
+    """The statements of a script as an array."""
     try:
-        statements = postgast.split(script)
+        found = postgast.split(script)
     except PgQueryError:
-        statements = [script]  # the server will say what is wrong with it
-    return " ".join(f"EXECUTE {literal(statement)};" for statement in statements)
+        found = [script]  # the server will say what is wrong with it
+    return f"ARRAY[{', '.join(map(literal, found))}]::pg_catalog.text[]"
 
 
 def literal(text: str | None) -> str:
