@@ -65,7 +65,7 @@ class Platform:
         self._mongo = Mongo(endpoints.mongo, names, credentials, settings)
         self._registry = Registry(self._mongo, names, settings.registry_cache)
         self._installed: Remembered[tuple[str, str], Installation] = Remembered(settings.registry_cache)
-        self.catalogue = Catalogue(self._postgres)
+        self.catalogue = Catalogue(self._postgres, names)
         self.preference_types = PreferenceTypes()
         self.fleet = Fleet(self._postgres, self._registry, names, self._installations)
         self.tenants = Tenants(

@@ -19,7 +19,7 @@ from prismicx.checks import check_text
 from prismicx.clock import utc_now
 from prismicx.engines.postgres import Pool, PooledConnection, Postgres
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
-from prismicx.names import check_system_type
+from prismicx.names import Names, check_system_type
 from prismicx.statements import Statements
 from prismicx.systems.declarations import Feature, stored_declaration
 from prismicx.systems.folders import Identity, read_folder
@@ -27,6 +27,7 @@ from prismicx.systems.linting import LintWarning, lint_if_possible, of_versions,
 from prismicx.systems.package import NOTHING, Package, Release
 from prismicx.systems.path import Step, find_path
 from prismicx.systems.requirements import Specifiers, check_published
+from prismicx.systems.trial import Trial, locks_of, try_package
 
 DATABASE = "management_system_repository"
 ACTIVE, DEPRECATED = "active", "deprecated"
@@ -89,8 +90,9 @@ class Published:
 class Catalogue:
     """Publishes systems and tells what there is."""
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres, names: Names) -> None:
         self._postgres = postgres
+        self._names = names
 
     async def publish(
         self,
@@ -103,7 +105,7 @@ class Catalogue:
         name: str | None = None,
         strict: bool = False,
     ) -> Published:
-        """Publish the versions of a folder that are not there yet, all in one transaction.
+        """Publish the versions of a folder that are not there yet, all in one transaction, after they were tried.
 
         Args:
             format: one of `prismicx.systems.folders.FORMATS`; recognised unless given.
@@ -111,7 +113,8 @@ class Catalogue:
             strict: publish nothing when there are warnings for what would be added.
 
         Raises:
-            InvalidInput: ``package.*``, see `prismicx.systems.folders.read_folder`; ``package.lint`` when strict.
+            InvalidInput: ``package.*``, see `prismicx.systems.folders.read_folder`; ``package.lint`` when strict;
+                ``package.trial`` or ``package.rollback`` when a script fails, or its way back leaves another schema.
             Unavailable: ``lint.unavailable`` when strict and squawk cannot be run.
             Conflict: ``package.changed`` when a published version has other content now, ``package.type_changed``,
                 or ``package.dependency`` when a new version needs what is not published, or systems need one another.
@@ -146,6 +149,12 @@ class Catalogue:
                 refuse(warnings)
             for release in added:
                 await _add(connection, package, release, moment)
+            for trial in await self._tried(package, added):
+                key, locks = version_id(package.system_id, trial.version), json.dumps(locks_of(trial))
+                shape, found_hash = trial.definitions.to_json(), trial.definitions.shape.hash
+                await connection.execute(
+                    queries.add_trial, key, shape, found_hash, trial.snapshot, locks, trial.milliseconds, moment
+                )
             latest = max([*published, *(release.version for release in added)], key=Version)
             await connection.execute(queries.unmark_latest, package.system_id, version_id(package.system_id, latest))
             await connection.execute(queries.mark_latest, version_id(package.system_id, latest))
@@ -239,6 +248,15 @@ class Catalogue:
         await self.get(system_id)
         await (await self._pool()).execute(queries.set_status, system_id, status, utc_now())
         return await self.get(system_id)
+
+    async def _tried(self, package: Package, added: Sequence[Release]) -> Sequence[Trial]:
+        if not added:
+            return []
+        connection = await self._postgres.connection("fleet", DATABASE)
+        try:
+            return await try_package(connection, self._names, package, [release.version for release in added])
+        finally:
+            await connection.close()
 
     async def _pool(self) -> Pool:
         return await self._postgres.pool("catalogue", DATABASE)

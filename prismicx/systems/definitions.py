@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from prismicx.engines.postgres import Connection, PooledConnection
@@ -40,6 +41,16 @@ class Definitions:
 
     shape: Shape
     made: tuple[Made, ...]
+
+    def to_json(self) -> str:
+        """As text of JSON, to be stored."""
+        return json.dumps({"hash": self.shape.hash, "facts": self.shape.facts, "made": [*map(astuple, self.made)]})
+
+    @classmethod
+    def from_json(cls, text: str) -> Definitions:
+        """What was stored."""
+        held = json.loads(text)
+        return cls(Shape.from_json(text), tuple(Made(*item) for item in held["made"]))
 
     def find(self, kind: str, name: str) -> Made | None:
         """How one object is made; None for what comes with another, such as a partition's index."""

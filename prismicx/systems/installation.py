@@ -294,7 +294,10 @@ class Installations:
         if not steps:
             await connection.execute(queries.set_choices, system_id, *_columns(chosen), utc_now())
         configuration, features = _columns(chosen)
+        snapshot = None if held else await connection.fetchval(queries.snapshot, target["version_id"])
         phases = [
+            Phase(None, target["version_id"], snapshot, configuration=configuration, features=features)
+        ] if snapshot is not None else [
             phase
             for step in steps
             for phase in phases_of_step(

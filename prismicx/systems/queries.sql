@@ -120,3 +120,10 @@ SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))
 
 -- name: phases_done
 SELECT phases_done FROM prismicx.unfinished_steps WHERE system_id = $1
+
+-- name: add_trial
+INSERT INTO prismicx.version_trials (version_id, shape, shape_hash, snapshot, locks, milliseconds, tried_at)
+VALUES ($1, $2::text::jsonb, $3, $4, $5::text::jsonb, $6, $7)
+
+-- name: snapshot
+SELECT snapshot FROM prismicx.version_trials WHERE version_id = $1

@@ -112,11 +112,13 @@ def _columns(schemas: Sequence[tuple[str, str, str]]) -> list[list[str]]:
 
 
 def _unpacked(row: Any) -> list[Fact]:
-    """Facts of a row: the columns of a table come as one, in their order."""
+    """Facts of a row: the columns of a table come as one, and so do the attributes of a type, whose order counts."""
     kind = _BUNDLES.get(row["kind"])
     if kind is None:
         return [Fact(row["kind"], row["object"], row["aspect"], row["value"])]
     held = json.loads(row["value"])
     facts = [Fact(kind, f"{row['object']}.{name}", aspect, value) for name, aspect, value in held]
+    if kind == "column":
+        return facts
     order = ", ".join(dict.fromkeys(name for name, _, _ in held))
-    return [Fact("table" if kind == "column" else "type", row["object"], "columns", order), *facts]
+    return [Fact("type", row["object"], "columns", order), *facts]

@@ -460,7 +460,10 @@ named AS (
 SELECT kind, object, aspect, value, schemas FROM named WHERE layout IS NULL
 UNION ALL
 SELECT n.kind, quote_ident(l.name), 'columns',
-       json_agg(json_build_array(quote_ident(n.object), n.aspect, n.value) ORDER BY n.place, n.aspect)::text, l.schemas
+       -- A table's columns by name: their order cannot be mended, and going back to a version does not give it back.
+       json_agg(json_build_array(quote_ident(n.object), n.aspect, n.value)
+                ORDER BY CASE WHEN n.kind = 'attributes' THEN n.place END, n.object COLLATE "C", n.aspect)::text,
+       l.schemas
 FROM named n JOIN layouts l ON l.oid = n.layout
 GROUP BY n.kind, l.oid, l.name, l.schemas
 

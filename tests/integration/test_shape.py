@@ -104,9 +104,6 @@ CHANGES: list[tuple[str, str, bool]] = [
     ("ALTER TABLE people ADD planted text", "extra column people.planted", LOOK),
     ("ALTER TABLE people DROP born", "missing column people.born", MENDED),
     ("ALTER TABLE cache RENAME value TO worth", "missing column cache.value, extra column cache.worth", LOOK),
-    ("ALTER TABLE people DROP born; ALTER TABLE people DROP extra; ALTER TABLE people ADD born date; "
-     "ALTER TABLE people ADD extra jsonb; ALTER TABLE people ALTER extra SET STORAGE EXTERNAL; "
-     "CREATE INDEX people_extra ON people USING gin (extra jsonb_path_ops)", "columns of table people", LOOK),
     ("ALTER TABLE cache ALTER value TYPE varchar(9)", "type of column cache.value", LOOK),
     ('ALTER TABLE people ALTER code TYPE varchar(9)',
      "collation of column people.code, type of column people.code", LOOK),

@@ -1,0 +1,244 @@
+"""Trying a package before it is published: every new version installed, rolled back and installed again in a schema of
+its own, as the role that owns it and nothing else, comparing what the schema holds.
+
+So a rollback that leaves something behind is found here and not in a tenant's schema, and what each step locks and
+rewrites is known before it runs. The trial's schema belongs to nobody and is dropped at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import postgast
+
+from prismicx.engines.postgres import Connection
+from prismicx.errors import Conflict, InvalidInput
+from prismicx.names import TRIAL, Names
+from prismicx.statements import Statements
+from prismicx.systems.ddl import Roles, ddl
+from prismicx.systems.definitions import Definitions, definitions_of
+from prismicx.systems.differences import differences
+from prismicx.systems.failure import failure_of, statement_of
+from prismicx.systems.package import Package, Release, Source
+from prismicx.systems.phases import with_placeholder, with_schema
+from prismicx.systems.shape import Shape, shape_of
+from prismicx.systems.step import Limits, Place, opening, phases_of_step, place_of, run, settings
+
+queries = Statements(__package__, "trial.sql")
+
+_LIMITS = Limits(lock=5_000, statement=600_000)
+_PATIENCE = 60
+"""Seconds to wait for another trial of a system of the same type."""
+_SHOWN = 5
+_NOBODY = "prismicx nobody"
+"""Stands for names that differ from tenant to tenant."""
+
+_DATA = frozenset(
+    "insert_stmt update_stmt delete_stmt merge_stmt select_stmt do_stmt call_stmt copy_stmt truncate_stmt".split()
+)
+"""Statements whose effect is not in the catalogue: a version made with one has to replay its history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lock that a step takes on a table that was there before.
+
+    Attributes:
+        mode: as PostgreSQL calls it; `AccessExclusiveLock` stops readers, the others writers.
+        rewrites: the table is written anew.
+    """
+
+    table: str
+    mode: str
+    rewrites: bool
+
+
+@dataclass(slots=True)
+class Trial:
+    """What a trial of a version found out.
+
+    Attributes:
+        definitions: what a schema of this version holds, and how it is made again.
+        snapshot: SQL that makes the shape at once; None where only its history does.
+        up, down: locks of the step to this version and of the way back.
+        milliseconds: how long the step took on empty tables.
+    """
+
+    version: str
+    definitions: Definitions
+    snapshot: str | None = None
+    up: list[Held] = field(default_factory=list)
+    down: list[Held] = field(default_factory=list)
+    milliseconds: float = 0.0
+
+
+async def try_package(connection: Connection, names: Names, package: Package, added: Collection[str]) -> list[Trial]:
+    """Try the versions of a package that are to be published, in the order of their history.
+
+    Args:
+        connection: of the service that changes schemas, in no transaction.
+        added: those to be published; the others are only replayed.
+
+    Raises:
+        InvalidInput: ``package.trial`` when a script fails, ``package.rollback`` when a way back leaves something
+            behind or takes too much away.
+        Conflict: ``package.busy``.
+    """
+    place = place_of(names, TRIAL, package.system_id, package.type)
+    trials: list[Trial] = []
+    async with _schema(connection, place):
+        before = await _shape(connection, place)
+        for release in package.releases:
+            trial = await _forward(connection, place, release)
+            if release.version in added:
+                if release.migration.down is not None:
+                    await _back_and_again(connection, place, release, before, trial)
+                trials.append(trial)
+            before = trial.definitions.shape
+        scripts: list[str] = []
+        wanted = {trial.version: trial for trial in trials}
+        for release in package.releases:
+            scripts.append(release.migration.up)
+            if release.version in wanted and not _has_data(scripts):
+                trial = wanted[release.version]
+                trial.snapshot = await _snapshot(connection, place, trial.definitions)
+    return trials
+
+
+def locks_of(trial: Trial) -> dict[str, Any]:
+    """Locks of a trial, as they are stored."""
+
+    def plain(held: list[Held]) -> dict[str, list[Mapping[str, Any]]]:
+        return {"locks": [{"table": item.table, "mode": item.mode, "rewrites": item.rewrites} for item in held]}
+
+    return {"up": plain(trial.up), "down": plain(trial.down)}
+
+
+@asynccontextmanager
+async def _schema(connection: Connection, place: Place) -> AsyncIterator[None]:
+    """An empty schema with the lock on it, gone afterwards; and one that a killed trial left, before."""
+    end = time.monotonic() + _PATIENCE
+    while not await connection.fetchval(queries.try_lock, place.schema):
+        if time.monotonic() > end:
+            raise Conflict("package.busy", f"{place.schema} is in use by another publication", "try again later")
+        await asyncio.sleep(0.1)
+    try:
+        await connection.execute(queries.roles, place.user, place.owner)
+        await _drop(connection, place)
+        await connection.execute(f"BEGIN; {settings(place, _LIMITS)} {opening(place)} COMMIT; RESET ALL")
+        yield
+    finally:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK; RESET ALL; RESET ROLE")
+            await _drop(connection, place)
+            await connection.execute(queries.unlock, place.schema)
+
+
+async def _drop(connection: Connection, place: Place) -> None:
+    await connection.execute(f'SET ROLE "{place.owner}"; DROP SCHEMA IF EXISTS "{place.schema}" CASCADE; RESET ROLE')
+
+
+async def _shape(connection: Connection, place: Place) -> Shape:
+    return await shape_of(connection, place.schema, place.owner, place.user)
+
+
+async def _forward(connection: Connection, place: Place, release: Release) -> Trial:
+    begun = time.perf_counter()
+    held = await _perform(connection, place, release, release.migration.up, release.migration.up_source)
+    milliseconds = (time.perf_counter() - begun) * 1000
+    found = await definitions_of(connection, place.schema, place.owner, place.user)
+    return Trial(release.version, found, up=held, milliseconds=milliseconds)
+
+
+async def _back_and_again(connection: Connection, place: Place, release: Release, before: Shape, trial: Trial) -> None:
+    script, source = release.migration.down, release.migration.down_source
+    if script is None or source is None:
+        return
+    trial.down = await _perform(connection, place, release, script, source)
+    _same(before, await _shape(connection, place), release, source, "the way back leaves another schema")
+    up, up_source = release.migration.up, release.migration.up_source
+    await _perform(connection, place, release, up, up_source)
+    _same(
+        trial.definitions.shape,
+        await _shape(connection, place),
+        release,
+        up_source,
+        "after the way back it makes another schema",
+    )
+
+
+def _same(expected: Shape, found: Shape, release: Release, source: Source, what: str) -> None:
+    if expected.hash != found.hash:
+        shown = [str(item) for item in differences(expected, found)]
+        more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+        raise InvalidInput(
+            "package.rollback",
+            f"{source.file}: {release.version}: {what}: {'; '.join(shown[:_SHOWN])}{more}",
+            "mend the way back, or remove it: the step is irreversible then",
+        )
+
+
+async def _perform(connection: Connection, place: Place, release: Release, script: str, source: Source) -> list[Held]:
+    """Run a script as it will run for tenants; the locks it takes on tables that were there before."""
+    held: dict[str, Held] = {}
+    try:
+        for phase in phases_of_step(None, None, script):
+            if phase.concurrent:
+                await connection.execute(f'SET ROLE "{place.owner}"; SET search_path = "{place.schema}"')
+                await connection.execute(with_schema(phase.script, place.schema))
+                await connection.execute("RESET ALL; RESET ROLE")
+                continue
+            await connection.execute(f"BEGIN; {settings(place, _LIMITS)}")
+            tables = await connection.fetch(queries.tables, place.schema)
+            await connection.execute(f'SET LOCAL ROLE "{place.owner}"; {run(place, phase.script)}')
+            rows = await connection.fetch(
+                queries.locks, [row["oid"] for row in tables], [row["name"] for row in tables],
+                [row["filenode"] for row in tables],
+            )  # fmt: skip
+            held |= {row["name"]: Held(row["name"], row["mode"], row["rewrites"]) for row in rows}
+            await connection.execute("COMMIT; RESET ALL")
+    except asyncpg.PostgresError as error:
+        raise InvalidInput(
+            "package.trial",
+            f"{_place_in(script, source, error)}: {release.version}: {failure_of(error)}",
+            "mend the script; it was tried in a schema of its own and nothing was published",
+        ) from error
+    return sorted(held.values(), key=lambda item: item.table)
+
+
+def _place_in(script: str, source: Source, error: asyncpg.PostgresError) -> str:
+    """File and line of the statement that failed, as far as that is known."""
+    at = script.find(statement_of(error) or "\0")
+    return source.file if at < 0 else f"{source.file}:{source.line + script.count(chr(10), 0, at)}"
+
+
+def _has_data(scripts: list[str]) -> bool:
+    return any(
+        raw.stmt.WhichOneof("node") in _DATA
+        for script in scripts
+        for raw in postgast.parse(with_placeholder(script)[0]).stmts
+    )
+
+
+async def _snapshot(connection: Connection, place: Place, definitions: Definitions) -> str | None:
+    """SQL that makes the shape in an empty schema; None where it does not quite, or names a role."""
+    script = ";\n".join(ddl(definitions, Roles(_NOBODY, _NOBODY, _NOBODY)))
+    if _NOBODY in script:
+        return None
+    try:
+        await connection.execute(
+            f'BEGIN; {settings(place, _LIMITS)} SET LOCAL ROLE "{place.owner}"; DROP SCHEMA "{place.schema}" CASCADE; '
+            f'SET LOCAL ROLE NONE; {opening(place)} SET LOCAL ROLE "{place.owner}"; {run(place, script)}'
+        )
+        made = await _shape(connection, place)
+    except asyncpg.PostgresError:
+        return None  # what the generated statements cannot make, the history still can
+    finally:
+        await connection.execute("ROLLBACK; RESET ALL")
+    return script if made.hash == definitions.shape.hash else None
