@@ -43,6 +43,7 @@ _OPTIONS = (
     click.option("--statement-timeout", "statement_milliseconds", type=int, default=0, show_default=True,
                  help="Milliseconds a statement may run; 0 is without a limit."),
     click.option("--patience", type=float, default=30, show_default=True, help="Seconds a step is tried again."),
+    click.option("--force", is_flag=True, help="Also tenants whose schemas are not what their versions make."),
 )  # fmt: skip
 _RUN = (
     click.option("--dry-run", is_flag=True, help="Only show the plan."),
@@ -82,7 +83,11 @@ def upgrade(door: Door, system_id: str, version: str | None, **words: Any) -> No
     """Bring a system of a tenant, or of many, to a later version."""
     given = _choices_of(words)
     if _one(words):
-        change(door, words["tenants"][0], lambda systems: systems.migrate(system_id, version, **given))
+        change(
+            door,
+            words["tenants"][0],
+            lambda systems: systems.migrate(system_id, version, force=words["force"], **given),
+        )
     else:
         _roll(door, system_id, "upgrade", version, given, words)
 
@@ -96,7 +101,11 @@ def rollback(door: Door, system_id: str, version: str, **words: Any) -> None:
     """Bring a system of a tenant, or of many, back to an earlier version."""
     given = _choices_of(words)
     if _one(words):
-        change(door, words["tenants"][0], lambda systems: systems.migrate(system_id, version, **given))
+        change(
+            door,
+            words["tenants"][0],
+            lambda systems: systems.migrate(system_id, version, force=words["force"], **given),
+        )
     else:
         _roll(door, system_id, "rollback", version, given, words)
 
@@ -150,6 +159,34 @@ def status(door: Door, system_id: str | None) -> None:
             door.tell(f"go on with: prismicx system resume {item['rollout_id']} --retry-failed")
 
     door.show(data, text)
+
+
+@command(system, "drift")
+@click.argument("system_id", metavar="[SYSTEM]", required=False)
+@click.option("--tenant", "tenants", multiple=True, metavar="ID", help="This tenant; can be repeated.")
+@click.option("--all", "everybody", is_flag=True, help="All tenants, as without --tenant.")
+@click.option("--repair-sql", is_flag=True, help="Print statements that would mend the differences.")
+def drift(door: Door, system_id: str | None, tenants: tuple[str, ...], everybody: bool, repair_sql: bool) -> None:
+    """Tenants whose schemas are not what their versions make, and in what they differ. Exit code 1 if there are any."""
+    found = _run(door, lambda fleet: fleet.drift(system_id, tenants=None if everybody or not tenants else tenants))
+
+    def text(_: Any) -> None:
+        for item in found.drifted:
+            click.echo(f"{'-- ' if repair_sql else ''}{item.tenant_id}  {item.system_id} {item.version}  {item.schema}")
+            for line in item.repair if repair_sql else map(str, item.differences):
+                click.echo(f"{line};" if repair_sql and not line.startswith("--") else f"  {line}")
+        door.tell(f"{found.checked} schemas looked at, {len(found.drifted)} differ")
+        if found.untried:
+            door.tell(f"{len(found.untried)} have versions that were published before trials were kept")
+        if found.between:
+            door.tell(f"between two versions: {', '.join(found.between)}")
+
+    data = asdict(found)
+    if not repair_sql:
+        data["drifted"] = [{key: value for key, value in item.items() if key != "repair"} for item in data["drifted"]]
+    door.show(data, text)
+    if found.drifted:
+        click.get_current_context().exit(1)
 
 
 @command(system, "rollouts")

@@ -19,6 +19,7 @@ from prismicx.checks import check_id
 from prismicx.clock import utc_now
 from prismicx.engines.postgres import Connection, Postgres
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
+from prismicx.fleet.drift import Drift, find_drift
 from prismicx.fleet.plan import Planner, queries
 from prismicx.fleet.runner import Progress, Runner, Where
 from prismicx.fleet.values import (
@@ -33,7 +34,7 @@ from prismicx.fleet.values import (
     State,
 )
 from prismicx.names import Names
-from prismicx.systems.catalogue import DATABASE, version_id
+from prismicx.systems.catalogue import DATABASE, unknown_system, version_id
 from prismicx.systems.installation import INSTALLED, Installations
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import find_path
@@ -92,7 +93,9 @@ class Fleet:
         if action == "uninstall" and version is not None:
             raise InvalidInput(INVALID, f"version is {quoted(version)}", "a system is removed whole, whatever version")
         pool = await self._postgres.pool("reporting", DATABASE)
-        return await Planner(pool, self._registry).plan(system_id, action, selection, version, options or Options())
+        return await Planner(pool, self._registry, self._names).plan(
+            system_id, action, selection, version, options or Options()
+        )
 
     async def start(self, plan: Plan, *, progress: Told = lambda _: None) -> Rollout:
         """Run a plan: the tenants it names, in its waves. It returns when the rollout is finished, paused or aborted.
@@ -206,6 +209,21 @@ class Fleet:
             words = f"between {row['version_from'] or 'nothing'} and {row['version_to']}"
             found.setdefault(row["system_id"], []).append(("system.unfinished", words, row["tenant_id"]))
         return {name: grouped(items) for name, items in found.items()}
+
+    async def drift(self, system_id: str | None = None, *, tenants: Sequence[str] | None = None) -> Drift:
+        """Which tenants' schemas are not what their versions make, and what would mend them.
+
+        Args:
+            tenants: only these; all unless given.
+
+        Raises:
+            NotFound: ``system.unknown``.
+        """
+        pool = await self._postgres.pool("reporting", DATABASE)
+        if system_id is not None and await pool.fetchrow(queries.system, system_id) is None:
+            raise unknown_system(system_id)
+        async with pool.acquire() as connection:
+            return await find_drift(connection, self._names, system_id, tenants)
 
     async def _stop(self, rollout_id: uuid.UUID | str, status: State) -> Rollout:
         rollout = await self.get(rollout_id)

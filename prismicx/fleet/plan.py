@@ -12,6 +12,7 @@ from packaging.version import Version
 from prismicx.engines.postgres import Pool, PooledConnection
 from prismicx.errors import Conflict, NotFound, PrismicXError
 from prismicx.fleet.values import Action, Blocked, Group, Options, Plan, Selection
+from prismicx.names import Names
 from prismicx.reference.apply import RELEASE
 from prismicx.statements import Statements
 from prismicx.systems.catalogue import DEPRECATED, unknown_system
@@ -21,6 +22,8 @@ from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import find_path, find_version
 from prismicx.systems.requirements import Held, check_compatible, check_dependencies, check_unneeded
+from prismicx.systems.shape import hashes
+from prismicx.systems.step import place_of
 from prismicx.tenants.registry import Registry
 from prismicx.tenants.values import Standing
 
@@ -55,9 +58,10 @@ class Planner:
         registry: says which tenants there are, and in which state.
     """
 
-    def __init__(self, pool: Pool, registry: Registry) -> None:
+    def __init__(self, pool: Pool, registry: Registry, names: Names) -> None:
         self._pool = pool
         self._registry = registry
+        self._names = names
 
     async def plan(
         self, system_id: str, action: Action, selection: Selection, version: str | None, options: Options
@@ -111,9 +115,33 @@ class Planner:
                 blocked.append(Blocked(tenant_id, here, error.code, error.message))
                 continue
             groups.setdefault(here, []).append(tenant_id)
-        ways = [_group(known, here, tenants) for here, tenants in groups.items()]
+        if known.target is not None and not options.force:
+            await self._leave_out_drifted(connection, known, groups, blocked)
+        ways = [_group(known, here, tenants) for here, tenants in groups.items() if tenants]
         tenants = [tenant_id for group in ways for tenant_id in group.tenants]
         return _made(known, action, ways, blocked, done, options, tenants, named=named)
+
+    async def _leave_out_drifted(
+        self, connection: PooledConnection, known: _Known, groups: dict[str | None, list[str]], blocked: list[Blocked]
+    ) -> None:
+        """Block tenants whose schemas are not what their versions make: nobody tried a step from there."""
+        expected = {
+            row["version"]: row["shape_hash"] for row in await connection.fetch(queries.shape_hashes, _id(known))
+        }
+        kind = known.system["type"]
+        places = {
+            tenant_id: place_of(self._names, tenant_id, _id(known), kind)
+            for here, tenants in groups.items()
+            if here in expected
+            for tenant_id in tenants
+        }
+        found = await hashes(connection, [(place.schema, place.owner, place.user) for place in places.values()])
+        for here, tenants in groups.items():
+            for tenant_id in [name for name in tenants if name in places]:
+                if found.get(places[tenant_id].schema) != expected.get(here):
+                    tenants.remove(tenant_id)
+                    reason = f"the schema is not what {here} makes: prismicx system drift --tenant {tenant_id}"
+                    blocked.append(Blocked(tenant_id, here, "system.drift", reason))
 
 
 async def _known(connection: PooledConnection, system_id: str, action: Action, version: str | None) -> _Known:

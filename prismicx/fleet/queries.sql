@@ -143,3 +143,21 @@ ORDER BY u.system_id, u.tenant_id
 
 -- name: versions_of
 SELECT system_id, version FROM public.system_versions WHERE system_id = ANY ($1::text[])
+
+-- name: standing_shapes
+SELECT t.tenant_id, t.system_id, s.type, v.version, v.version_id, r.shape_hash
+FROM public.tenant_systems t
+JOIN public.management_systems s ON s.system_id = t.system_id
+JOIN public.system_versions v ON v.version_id = t.version_id
+LEFT JOIN prismicx.version_trials r ON r.version_id = t.version_id
+WHERE t.status = 'installed' AND ($1::text IS NULL OR t.system_id = $1)
+  AND ($2::text[] IS NULL OR t.tenant_id = ANY ($2))
+ORDER BY t.system_id, t.tenant_id
+
+-- name: shape
+SELECT shape::text FROM prismicx.version_trials WHERE version_id = $1
+
+-- name: shape_hashes
+SELECT v.version, r.shape_hash
+FROM prismicx.version_trials r JOIN public.system_versions v ON v.version_id = r.version_id
+WHERE v.system_id = $1

@@ -78,6 +78,7 @@ class Options:
         lock_milliseconds: how long a statement waits for a lock before the step is undone and tried again.
         patience: seconds for which a step is tried again.
         statement_milliseconds: how long a statement may run; 0 is without a limit.
+        force: take tenants, too, whose schemas are not what their versions make.
 
     Raises:
         InvalidInput: ``rollout.invalid``.
@@ -90,6 +91,7 @@ class Options:
     lock_milliseconds: int = 300
     patience: float = 30.0
     statement_milliseconds: int = 0
+    force: bool = False
 
     def __post_init__(self) -> None:
         for tenant_id in self.canaries:

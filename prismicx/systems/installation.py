@@ -24,6 +24,7 @@ from prismicx.reference.apply import RELEASE
 from prismicx.remembered import Remembered
 from prismicx.systems.catalogue import DATABASE, DEPRECATED, queries, unknown_system, version_id
 from prismicx.systems.declarations import Choices, Declaration, stored_choices, stored_declaration
+from prismicx.systems.drift import check_no_drift
 from prismicx.systems.execution import Link, perform
 from prismicx.systems.failure import failure_of
 from prismicx.systems.manifest import is_system_id
@@ -68,6 +69,7 @@ class _Change:
     version: str | None = None
     configuration: Mapping[str, Any] | None = None
     features: Mapping[str, bool] | None = None
+    force: bool = False
 
 
 class Installations:
@@ -152,6 +154,7 @@ class Installations:
         *,
         configuration: Mapping[str, Any] | None = None,
         features: Mapping[str, bool] | None = None,
+        force: bool = False,
     ) -> Installation:
         """Bring an installed system to another version, forward or back; the latest unless one is named.
 
@@ -159,13 +162,14 @@ class Installations:
 
         Args:
             configuration, features: changes that are made with the step, as `configure` makes them.
+            force: take the step also from a schema that is not what its version makes.
 
         Raises:
             InvalidInput: ``system.configuration_invalid`` when the other version does not take what is set.
             NotFound: as `install`, or ``system.not_installed``.
-            Conflict: as `install`, or ``system.irreversible``.
+            Conflict: as `install`, ``system.irreversible``, or ``system.drift``, naming the differences.
         """
-        return await self._change(system_id, _Change(version, configuration, features), installing=False)
+        return await self._change(system_id, _Change(version, configuration, features, force), installing=False)
 
     async def configure(
         self,
@@ -293,6 +297,8 @@ class Installations:
         steps = find_path(system_id, migrations, held["version"] if held else NOTHING, target["version"])
         if not steps:
             await connection.execute(queries.set_choices, system_id, *_columns(chosen), utc_now())
+        if held and steps and not change.force:
+            await check_no_drift(connection, place, version_id(system_id, held["version"]))
         configuration, features = _columns(chosen)
         snapshot = None if held else await connection.fetchval(queries.snapshot, target["version_id"])
         phases = [

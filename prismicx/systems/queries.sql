@@ -127,3 +127,6 @@ VALUES ($1, $2::text::jsonb, $3, $4, $5::text::jsonb, $6, $7)
 
 -- name: snapshot
 SELECT snapshot FROM prismicx.version_trials WHERE version_id = $1
+
+-- name: trial
+SELECT shape_hash, shape::text AS shape FROM prismicx.version_trials WHERE version_id = $1

@@ -152,7 +152,10 @@ async def _forward(connection: Connection, place: Place, release: Release) -> Tr
     begun = time.perf_counter()
     held = await _perform(connection, place, release, release.migration.up, release.migration.up_source)
     milliseconds = (time.perf_counter() - begun) * 1000
+    # As the owner: names in definitions stand alone only for one who may use the schema.
+    await connection.execute(f'SET ROLE "{place.owner}"')
     found = await definitions_of(connection, place.schema, place.owner, place.user)
+    await connection.execute("RESET ROLE")
     return Trial(release.version, found, up=held, milliseconds=milliseconds)
 
 
@@ -227,10 +230,10 @@ def _has_data(scripts: list[str]) -> bool:
 
 
 async def _snapshot(connection: Connection, place: Place, definitions: Definitions) -> str | None:
-    """SQL that makes the shape in an empty schema; None where it does not quite, or names a role."""
-    script = ";\n".join(ddl(definitions, Roles(_NOBODY, _NOBODY, _NOBODY)))
-    if _NOBODY in script:
-        return None
+    """SQL that makes the shape in an empty schema; None where it does not quite."""
+    # What names a role or the schema are the default privileges, which every schema is opened with.
+    written = ddl(definitions, Roles(_NOBODY, _NOBODY, _NOBODY))
+    script = ";\n".join(statement for statement in written if _NOBODY not in statement)
     try:
         await connection.execute(
             f'BEGIN; {settings(place, _LIMITS)} SET LOCAL ROLE "{place.owner}"; DROP SCHEMA "{place.schema}" CASCADE; '

@@ -434,3 +434,63 @@ async def test_what_cannot_run_in_a_transaction_is_a_phase_of_its_own(
         assert await shop.sql(name, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'items_name'::regclass")
         assert await shop.sql(name, "SELECT obj_description('more'::regclass)") == "after"
     assert await px.fleet.errors(shop.system) == {}
+
+
+async def test_drift_is_named_mended_and_in_the_way(shop: Shop, px: Platform, settings: Settings) -> None:
+    await shop.open(5)
+    await shop.run("upgrade", "3.0")
+    await shop.run("rollback", "2.0")  # going back is no drift
+    assert (await px.fleet.drift(shop.system)).drifted == ()
+    edited, dropped, missing = shop.tenants[0], shop.tenants[1], shop.tenants[2]
+    await shop.sql(edited, "ALTER TABLE items ADD COLUMN extra text")
+    await shop.sql(edited, "ALTER TABLE items ALTER COLUMN name SET NOT NULL")
+    await shop.sql(dropped, "DROP INDEX items_price")
+    await shop.sql(missing, "SELECT 1")
+    admin = await administrator(settings, "management_system_repository")
+    await admin.execute(f'DROP SCHEMA "{px._names.schema(missing, shop.system)}" CASCADE')
+    await admin.close()
+    found = await px.fleet.drift(shop.system)
+    assert (found.checked, found.untried, found.between) == (5, (), ())
+    told = {item.tenant_id: {str(part).partition(":")[0] for part in item.differences} for item in found.drifted}
+    assert told == {
+        edited: {"column items.extra is extra", "column items.name has another required"},
+        dropped: {"index items.items_price is missing"},
+        missing: {f"schema {px._names.schema(missing, shop.system)} is missing"},
+    }
+    plan = await shop.plan("upgrade", "3.0")
+    assert {item.tenant_id: item.code for item in plan.blocked} == dict.fromkeys(
+        (edited, dropped, missing), "system.drift"
+    )
+    assert plan.tenants == 2
+    (mending,) = (item.repair for item in found.drifted if item.tenant_id == dropped)
+    admin = await administrator(settings, "management_system_repository")
+    async with admin.transaction():
+        for line in mending:
+            await admin.execute(line)
+    await admin.close()
+    assert {item.tenant_id for item in (await px.fleet.drift(shop.system)).drifted} == {edited, missing}
+    assert [item.tenant_id for item in (await px.fleet.drift(shop.system, tenants=[edited])).drifted] == [edited]
+    forced = await shop.plan("upgrade", "3.0", Selection(tenants=(edited,)), force=True)
+    assert (await px.fleet.start(forced)).done == 1
+    async with px.tenant(shop.tenants[3]) as scope:
+        await shop.sql(shop.tenants[3], "ALTER TABLE items ADD COLUMN extra text")
+        with pytest.raises(Conflict) as caught:
+            await scope.systems.migrate(shop.system, "3.0")
+        assert caught.value.code == "system.drift"
+        assert "items.extra" in caught.value.message
+        assert (await scope.systems.migrate(shop.system, "3.0", force=True)).version == "3.0"
+
+
+async def test_a_snapshot_gives_what_the_history_gives(shop: Shop, px: Platform) -> None:
+    await shop.open(2, version=None)
+    plan = await shop.plan("install", "3.0")
+    (group,) = plan.groups
+    assert (group.from_snapshot, group.path) == (True, ("3.0",))
+    assert set(group.locks) <= {"1.0", "2.0", "3.0"}
+    assert (await px.fleet.start(plan)).done == 2
+    async with px.tenant(shop.tenants[0]) as scope:
+        async with scope.system(shop.system).sql() as sql:
+            await sql.execute("INSERT INTO items VALUES (1, 'a', 5)")
+        await scope.systems.migrate(shop.system, "1.0")
+    assert (await px.fleet.drift(shop.system)).drifted == ()
+    assert await shop.versions() == {shop.tenants[0]: "1.0 installed", shop.tenants[1]: "3.0 installed"}

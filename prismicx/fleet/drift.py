@@ -1,0 +1,92 @@
+"""Drift: tenants whose schemas are not what their versions make, found by one query, and what would mend them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prismicx.engines.postgres import PooledConnection
+from prismicx.fleet.plan import queries
+from prismicx.names import Names
+from prismicx.systems.ddl import Roles, repair
+from prismicx.systems.definitions import Definitions
+from prismicx.systems.differences import Difference, differences
+from prismicx.systems.shape import hashes, shape_of
+from prismicx.systems.step import Place, place_of
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """A tenant whose schema differs from what its version makes.
+
+    Attributes:
+        differences: named; one that says the schema is missing where there is none.
+        repair: statements that would mend them; what could lose data is a comment that says why.
+    """
+
+    tenant_id: str
+    system_id: str
+    version: str
+    schema: str
+    differences: tuple[Difference, ...]
+    repair: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What a look at the schemas found.
+
+    Attributes:
+        checked: schemas that were looked at.
+        untried: tenants with a version that was published before trials were kept: nothing says what it makes.
+        between: tenants that are between two versions.
+    """
+
+    checked: int
+    drifted: tuple[Drifted, ...]
+    untried: tuple[str, ...]
+    between: tuple[str, ...]
+
+
+async def find_drift(
+    connection: PooledConnection, names: Names, system_id: str | None, tenants: Sequence[str] | None
+) -> Drift:
+    """Compare the schemas of all tenants, or of some, with what their versions make.
+
+    Args:
+        connection: of the login that reads over all tenants.
+    """
+    rows = await connection.fetch(queries.standing_shapes, system_id, None if tenants is None else [*tenants])
+    between = {
+        (row["tenant_id"], row["system_id"]) for row in await connection.fetch(queries.unfinished_steps, system_id)
+    }
+    held = [(row, place_of(names, row["tenant_id"], row["system_id"], row["type"])) for row in rows]
+    known = [
+        (row, place)
+        for row, place in held
+        if row["shape_hash"] is not None and (row["tenant_id"], row["system_id"]) not in between
+    ]
+    found = await hashes(connection, [(place.schema, place.owner, place.user) for _, place in known])
+    expected: dict[str, Definitions] = {}
+    drifted = []
+    for row, place in known:
+        if found.get(place.schema) != row["shape_hash"]:
+            if row["version_id"] not in expected:
+                text = await connection.fetchval(queries.shape, row["version_id"])
+                expected[row["version_id"]] = Definitions.from_json(text)
+            drifted.append(await _drifted(connection, row, place, expected[row["version_id"]], found))
+    untried = tuple(row["tenant_id"] for row, _ in held if row["shape_hash"] is None)
+    return Drift(len(known), tuple(drifted), untried, tuple(sorted(tenant_id for tenant_id, _ in between)))
+
+
+async def _drifted(
+    connection: PooledConnection, row: Any, place: Place, expected: Definitions, found: dict[str, str]
+) -> Drifted:
+    if place.schema not in found:
+        missing: tuple[Difference, ...] = (Difference("schema", place.schema, "missing", "", "schema", ""),)
+        return Drifted(row["tenant_id"], row["system_id"], row["version"], place.schema, missing, ())
+    shape = await shape_of(connection, place.schema, place.owner, place.user)
+    differ = differences(expected.shape, shape)
+    mending = repair(differ, expected, Roles(place.schema, place.owner, place.user))
+    return Drifted(row["tenant_id"], row["system_id"], row["version"], place.schema, tuple(differ), tuple(mending))
