@@ -62,8 +62,9 @@ def key_of(kind: str, cursor: object, *types: type) -> tuple[Any, ...]:
         held = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         if not isinstance(held, list) or held[:1] != [kind] or [type(part) for part in held[1:]] != list(types):
             raise ValueError
-        if any(isinstance(part, str) and "\0" in part for part in held):
-            raise ValueError
+        for part in held:
+            if isinstance(part, str) and b"\0" in part.encode():  # half a surrogate pair cannot be encoded
+                raise ValueError
     except (ValueError, binascii.Error, RecursionError):
         raise InvalidInput(
             "page.cursor_invalid", f"after is {quoted(cursor)}", "give the `next` of the page before, unchanged"

@@ -28,7 +28,7 @@ from prismicx.categories.values import (
     name_taken,
     unknown_category,
 )
-from prismicx.clock import utc_milliseconds
+from prismicx.clock import give_way, utc_milliseconds
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.engines.transactions import in_transaction
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 Work = Callable[[ScopedCollection, AsyncClientSession], Coroutine[Any, Any, T]]
 
-_TRIES = 10
+_TRIES = 30
 _CHANGEABLE = {"name", "description", "attributes"}
 
 
@@ -193,7 +193,7 @@ async def _edited(
 ) -> Category:
     """Write what `changed` makes of the document as it is; None takes a field away."""
     key = check_category_id(category_id)
-    for _ in range(_TRIES):
+    for attempt in range(_TRIES):
         document = await collection.find_one({"category_id": key}, session=session)
         if document is None:
             raise unknown_category(key)
@@ -209,6 +209,7 @@ async def _edited(
         done = await collection.update_one(unchanged, update, session=session)
         if done.matched_count:
             return await category_by_id(collection, key, session)
+        await give_way(attempt)
     raise Conflict("documents.busy", f"the category {key} is being changed by others all the time", "try again")
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from prismicx.errors import InvalidInput, PrismicXError, quoted
 Format = Literal["json", "csv", "iab"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-IMPORT_LIMIT = 50_000
+IMPORT_LIMIT = 6_000
 """Categories that one file may hold."""
 
 _TIERS = 4
@@ -95,9 +96,10 @@ def write(categories: Sequence[Category], format: Format) -> str:
     Raises:
         InvalidInput: ``category.too_deep`` when the IAB form has no tier for one, ``category.file_invalid``.
     """
-    sources = Counter(category.source_id for category in categories)
+    # A key names one category only: neither another's source nor another's id may be the same.
+    used = Counter([key for item in categories for key in (item.source_id, item.category_id) if key])
     keys = {
-        item.category_id: item.source_id if item.source_id and sources[item.source_id] == 1 else item.category_id
+        item.category_id: item.source_id if item.source_id and used[item.source_id] == 1 else item.category_id
         for item in categories
     }
     rows = [
@@ -131,7 +133,15 @@ def _format_of(text: str) -> Format:
         held = _json(text)
         first = held[0] if isinstance(held, list) and held else None
         return "iab" if isinstance(first, dict) and "path" in first else "json"
-    return "iab" if any("unique id" in line.lower() for line in text.splitlines()[:_HEAD]) else "csv"
+    return "csv" if _heading(text.splitlines()[:_HEAD]) is None else "iab"
+
+
+def _heading(lines: Sequence[str]) -> int | None:
+    """Which of the lines has a column ``Unique ID``, as files of the IAB do; before it may stand a title."""
+    for number, line in enumerate(lines):
+        if any(cell.strip(' "').lower() == "unique id" for cell in re.split("[\t,]", line)):
+            return number
+    return None
 
 
 def _json(text: str) -> Any:
@@ -180,7 +190,7 @@ def _csv_rows(text: str) -> Iterator[_Row]:
 
 def _iab_rows(text: str) -> Iterator[_Row]:
     lines = text.splitlines(keepends=True)
-    head = next((n for n, line in enumerate(lines[:_HEAD]) if "unique id" in line.lower()), None)
+    head = _heading(lines[:_HEAD])
     if head is None:
         raise _wrong("the file has no line with Unique ID, Parent and Name", "name its form with --format")
     delimiter = "\t" if "\t" in lines[head] else ","
@@ -209,7 +219,7 @@ def _iab_json_rows(held: Any) -> Iterator[_Row]:
 
 
 def _reader(text: str, delimiter: str) -> tuple[Any, list[str]]:
-    reader = csv.DictReader(io.StringIO(text, newline=None), delimiter=delimiter, strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         return reader, list(reader.fieldnames or [])
     except csv.Error as error:
@@ -310,8 +320,9 @@ def _nested(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _lines(head: Sequence[str], rows: Iterable[Sequence[Any]], delimiter: str) -> str:
-    target = io.StringIO()
-    writer = csv.writer(target, delimiter=delimiter, lineterminator="\n")
+    # Lines end as RFC 4180 has it: so the writer quotes a value with either character.
+    target = io.StringIO(newline="")
+    writer = csv.writer(target, delimiter=delimiter, lineterminator="\r\n")
     writer.writerow(head)
     writer.writerows(rows)
     return target.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -220,7 +219,7 @@ def _fits(kind: AttributeType, value: object) -> bool:
         return isinstance(value, bool)
     if kind == "number":
         plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return plain and math.isfinite(value) and abs(value) < _LARGEST  # type: ignore[arg-type]
+        return plain and abs(value) < _LARGEST  # type: ignore[arg-type]
     try:
         text = check_text(INVALID, "the value", value, TEXT_LIMIT)
         return kind == "text" or date.fromisoformat(text).isoformat() == text

@@ -14,7 +14,7 @@ from prismicx.categories.comparison import Comparison
 from prismicx.categories.forms import FORMATS, Format
 from prismicx.categories.repository import OF_CHILDREN
 from prismicx.categories.values import ATTRIBUTE_TYPES, Attribute, Category, attributes_of
-from prismicx.cli.door import Door, command, json_value, pairs, table
+from prismicx.cli.door import Door, command, json_value, pairs, shown, table
 from prismicx.cli.files import opened, progress, written
 from prismicx.cli.scope import in_scope, of_tenant, show_page
 
@@ -78,7 +78,9 @@ def tree(door: Door, category_id: str | None, tenant_id: str, levels: int | None
 def path(door: Door, category_id: str, tenant_id: str) -> None:
     """The categories from the root down to one."""
     found = in_scope(door, tenant_id, lambda scope: scope.categories.path(category_id))
-    door.show([_described(item) for item in found], lambda _: click.echo(" > ".join(item.name for item in found)))
+    door.show(
+        [_described(item) for item in found], lambda _: click.echo(" > ".join(shown(item.name) for item in found))
+    )
 
 
 @command(category, "search")
@@ -253,4 +255,4 @@ def _draw(found: list[Category], ids: bool) -> None:
     least = min((len(item.ancestors) for item in found), default=0)
     for item in found:
         indent = "  " * (len(item.ancestors) - least)
-        click.echo(f"{indent}{item.name}" + (f"  {click.style(item.category_id, dim=True)}" if ids else ""))
+        click.echo(f"{indent}{shown(item.name)}" + (f"  {click.style(item.category_id, dim=True)}" if ids else ""))

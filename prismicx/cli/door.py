@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import re
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from prismicx.errors import InvalidInput, PrismicXError
 from prismicx.settings import Loaded, Settings, load
 
 T = TypeVar("T")
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Characters that move the cursor, colour what follows, begin a line or turn its direction."""
 
 _COMMON: dict[str, dict[str, Any]] = {
     "--data": {"type": click.Path(path_type=Path), "help": "Data directory of the embedded servers."},
@@ -69,6 +73,11 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     for row in rows:
         grid.add_row(*(escape(_cell(row.get(column))) for column in columns))
     out.print(grid)
+
+
+def shown(text: str) -> str:
+    """A text as it may be sent to a terminal: what would control it is written out."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def pairs(data: Mapping[str, Any]) -> None:
@@ -185,7 +194,7 @@ def _cell(value: Any) -> str:
         return ", ".join(f"{key}: {_cell(item)}" for key, item in value.items()) or "-"
     if isinstance(value, (list, tuple)):
         return ", ".join(_cell(item) for item in value) or "-"
-    return str(value)
+    return shown(str(value))
 
 
 def _plain(value: Any) -> Any:

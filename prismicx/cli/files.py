@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-import click
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
@@ -16,7 +15,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 def opened(file: Path) -> TextIO:
     """A text file to read; ``-`` is standard input."""
     # With a byte order mark or without: spreadsheets write one.
-    stream: TextIO = click.open_file(str(file), encoding="utf-8-sig")  # type: ignore[assignment]
+    stream: TextIO = sys.stdin if str(file) == "-" else file.open(encoding="utf-8-sig", newline="")
     return stream
 
 
@@ -28,7 +27,7 @@ def written(file: Path) -> Iterator[TextIO]:
         return
     part = file.with_name(f".{file.name}.part")
     try:
-        with part.open("w", encoding="utf-8") as target:
+        with part.open("w", encoding="utf-8", newline="") as target:
             yield target
         part.replace(file)
     finally:

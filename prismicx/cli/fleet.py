@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from prismicx.cli.door import Door, command, pairs, table
+from prismicx.cli.door import Door, command, pairs, shown, table
 from prismicx.cli.system import change, choices, chosen, system
 from prismicx.errors import Conflict
 from prismicx.fleet.fleet import Fleet
@@ -316,7 +316,7 @@ def _show_rollout(door: Door, done: Rollout, failures: Sequence[Failures]) -> No
 def _show_failures(failures: Sequence[Failures]) -> None:
     for item in failures:
         names = ", ".join(item.tenants[:5]) + (f" and {len(item.tenants) - 5} more" if len(item.tenants) > 5 else "")
-        click.echo(f"{len(item.tenants)} × {click.style(item.code, bold=True)}  {item.message}\n    {names}")
+        click.echo(f"{len(item.tenants)} × {click.style(item.code, bold=True)}  {shown(item.message)}\n    {names}")
 
 
 def _described(found: Rollout) -> dict[str, Any]:
@@ -337,8 +337,10 @@ def _show_plan(door: Door, made: Plan) -> None:
         table(rows, ["tenants", "from", "way", "snapshot", "seconds_each"])
         for group in made.groups:
             for version, held in group.locks.items():
-                for line in held.get("locks", ()):
-                    click.echo(f"  {version}: {line}")
+                for lock in held.get("locks", ()):
+                    stops = "stops readers and writers" if lock["mode"] == "AccessExclusiveLock" else "stops writers"
+                    rewrites = ", writes it anew" if lock["rewrites"] else ""
+                    click.echo(f"  {version}: {lock['mode']} on {lock['table']}, {stops}{rewrites}")
         if made.blocked:
             click.echo("\nleft out")
             table([asdict(item) for item in made.blocked], ["tenant_id", "version", "code", "reason"])

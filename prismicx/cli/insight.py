@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from prismicx.cli.door import Door, command, pairs, time_value
+from prismicx.cli.door import Door, command, pairs, shown, time_value
 from prismicx.cli.scope import in_scope, of_tenant, show_page
 from prismicx.insights.values import Profile, Subtopic, Summary, Topic
 from prismicx.platform import TenantScope
@@ -215,10 +215,10 @@ def _tree(found: Profile) -> None:
     head = {field: value for field, value in _described(found).items() if field != "topics"}
     pairs(head)
     for topic in found.topics:
-        click.echo(f"\n{topic.name}  {topic.topic_id}")
+        click.echo(f"\n{shown(topic.name)}  {topic.topic_id}")
         if topic.description is not None:
-            click.echo(f"  {topic.description}")
+            click.echo(f"  {shown(topic.description)}")
         for subtopic in topic.subtopics:
-            click.echo(f"  {subtopic.name}  {subtopic.subtopic_id}")
+            click.echo(f"  {shown(subtopic.name)}  {subtopic.subtopic_id}")
             for line in (*subtopic.key_points, *subtopic.resources):
-                click.echo(f"    - {line}")
+                click.echo(f"    - {shown(line)}")

@@ -19,7 +19,7 @@ from prismicx.clock import utc_now
 from prismicx.engines.postgres import Pool, PooledConnection, Postgres
 from prismicx.engines.scoped_sql import Sql, in_shared_tables
 from prismicx.errors import Conflict, NotFound
-from prismicx.names import Names
+from prismicx.names import Names, check_system_type
 from prismicx.reference.apply import RELEASE
 from prismicx.remembered import Remembered
 from prismicx.systems.catalogue import DATABASE, DEPRECATED, queries, unknown_system, version_id
@@ -34,7 +34,7 @@ from prismicx.systems.patience import patiently
 from prismicx.systems.requirements import Held, check_compatible, check_dependencies, check_unneeded
 from prismicx.systems.step import Limits, Phase, Place, body, phases_of_step, place_of, settings
 
-INSTALLED, FAILED = "installed", "failed"
+INSTALLED = "installed"
 
 _LIMITS = Limits()
 _PATIENCE = 15.0
@@ -109,7 +109,7 @@ class Installations:
         Raises:
             NotFound: ``system.not_installed``.
         """
-        key = (self._tenant_id, system_type)
+        key = (self._tenant_id, check_system_type(system_type))
         known = self._known.get(key)
         if known is not None:
             return known
@@ -377,7 +377,7 @@ class Installations:
             for row in await sql.fetch(queries.versions, system_id):
                 if row["version"] == version or (version is None and row["is_latest"]):
                     key = row["version_id"]
-                    await sql.execute(queries.set_installation, system_id, key, FAILED, utc_now(), failure, None, None)
+                    await sql.execute(queries.note_failed_installation, system_id, key, utc_now(), failure)
 
     async def _pool(self) -> Pool:
         return await self._postgres.pool("fleet", DATABASE)

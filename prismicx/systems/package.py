@@ -134,6 +134,8 @@ def _release(check: Checker, item: Any, migrations: dict[int, Migration]) -> Rel
         Version(version)
     except InvalidVersion as error:
         raise check.wrong("version", version, "use a version such as 1.2.0") from error
+    if version == NOTHING:
+        raise check.wrong("version", version, "use one such as 0.1: 0 means that nothing is installed")
     number = item.get("schema_version")
     if not isinstance(number, int) or isinstance(number, bool):
         raise check.wrong(f"schema_version of {version}", number, "use the number of its migration")

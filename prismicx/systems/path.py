@@ -44,7 +44,7 @@ def find_path(system_id: str, migrations: Sequence[Record], here: str, there: st
     rows = sorted(migrations, key=lambda row: row["schema_version_to"])
     numbers = {NOTHING: 0, **{row["version_to"]: row["schema_version_to"] for row in rows}}
     for version in (here, there):
-        if version not in numbers:
+        if not isinstance(version, str) or version not in numbers:
             raise unknown_version(system_id, version, list(numbers))
     begin, end = numbers[here], numbers[there]
     if begin <= end:

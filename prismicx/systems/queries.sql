@@ -99,14 +99,14 @@ SELECT t.system_id
 FROM public.tenant_systems t JOIN public.management_systems s ON s.system_id = t.system_id
 WHERE s.type = $1 AND t.system_id <> $2 AND t.status = 'installed'
 
--- name: set_installation
+-- name: note_failed_installation
 INSERT INTO public.tenant_systems
-    (tenant_id, system_id, version_id, status, installed_at, updated_at, error_message, configurations, features_enabled)
-VALUES (current_setting('app.current_tenant_id'), $1, $2, $3, $4, $4, $5, $6::jsonb, $7::jsonb)
+    (tenant_id, system_id, version_id, status, installed_at, updated_at, error_message)
+VALUES (current_setting('app.current_tenant_id'), $1, $2, 'failed', $3, $3, $4)
 ON CONFLICT (tenant_id, system_id) DO UPDATE
-SET version_id = excluded.version_id, status = excluded.status, updated_at = excluded.updated_at,
-    error_message = excluded.error_message, configurations = excluded.configurations,
-    features_enabled = excluded.features_enabled
+SET version_id = excluded.version_id, updated_at = excluded.updated_at, error_message = excluded.error_message
+-- Another command may have installed it meanwhile.
+WHERE tenant_systems.status <> 'installed'
 
 -- name: set_choices
 UPDATE public.tenant_systems SET configurations = $2::jsonb, features_enabled = $3::jsonb, updated_at = $4

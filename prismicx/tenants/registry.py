@@ -11,7 +11,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 
 from prismicx.checks import check_object, check_text
-from prismicx.clock import utc_milliseconds
+from prismicx.clock import give_way, utc_milliseconds
 from prismicx.engines.mongo import Mongo
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
 from prismicx.names import Names, check_tenant_id
@@ -34,7 +34,7 @@ from prismicx.tenants.values import (
 T = TypeVar("T")
 
 PAGE_LIMIT = 1000
-_TRIES = 10
+_TRIES = 30
 
 Verb = Literal["suspend", "resume", "deactivate", "activate"]
 
@@ -90,7 +90,10 @@ class Registry:
             )
         if not isinstance(limit, int) or not 1 <= limit <= PAGE_LIMIT:
             raise InvalidInput("tenant.limit_invalid", f"limit is {quoted(limit)}", f"use 1 to {PAGE_LIMIT}")
-        wanted: dict[str, Any] = {"tenant_id": {"$gt": str(after)}}
+        for label, text in (("after", after), ("region", region)):
+            if text:
+                check_text("tenant.invalid", label, text, LABEL_LIMIT)
+        wanted: dict[str, Any] = {"tenant_id": {"$gt": after}}
         if status is not None:
             wanted["status"] = status
         if region is not None:
@@ -169,7 +172,7 @@ class Registry:
         if settings is not None:
             check_object("tenant.invalid", "settings", settings)
         tenants = await self.collection("tenants")
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             held = (await self._read(check_tenant_id(tenant_id))).tenant
             if settings is not None:
                 merged = {**held.settings, **settings}
@@ -182,6 +185,7 @@ class Registry:
             self.forget(tenant_id)
             if done.matched_count:
                 return await self.get(tenant_id)
+            await give_way(attempt)
         raise Conflict("tenant.changed", f"the tenant {tenant_id} is being changed all the time", "try again")
 
     async def change_status(self, tenant_id: str, verb: Verb) -> Tenant:

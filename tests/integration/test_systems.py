@@ -321,3 +321,21 @@ async def test_unknown_systems_and_versions_are_named(px: Platform, published: P
             assert caught.value.code == code
     with pytest.raises(NotFound):
         await px.catalogue.versions("nothing")
+
+
+async def test_a_failure_does_not_overwrite_what_another_command_installed(
+    px: Platform, new_id: Id, tmp_path: Path
+) -> None:
+    await px.catalogue.publish(make_package(tmp_path, "raced", ("CREATE TABLE t (a int);", None), ("SELECT 1;", None)))
+    tenant = new_id()
+    await px.tenants.create(tenant, name="R", isolation="shared")
+    async with px.tenant(tenant) as scope:
+        await scope.systems.install("raced", "1.0")
+        await scope.systems.record_failure("raced", "2.0", True, "22012: division by zero")
+        (row,) = await scope.systems.list()
+        assert (row.version, row.status, row.error_message) == ("1.0", "installed", None)
+        for wrong in ({"$ne": ""}, ["raced"], None):
+            with pytest.raises(InvalidInput):
+                await scope.systems.of_type(wrong)  # type: ignore[arg-type]
+            with pytest.raises(NotFound):
+                await px.catalogue.path("raced", wrong, "1.0")  # type: ignore[arg-type]

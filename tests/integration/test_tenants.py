@@ -395,3 +395,13 @@ async def test_the_longest_ids_work_in_both_engines(px: Platform, settings: Sett
                 await add_user(sql, tenant)
             await (await scope.collection("user_insights")).insert_one(insight("u"))
     assert (await verify(settings, locate(settings))).ok
+
+
+async def test_many_changes_of_settings_at_once_are_all_kept(px: Platform, new_id: Callable[[], str]) -> None:
+    tenant = new_id()
+    await px.tenants.create(tenant, name="S", isolation="shared")
+    await asyncio.gather(*(px.tenants.update(tenant, settings={f"k{n}": n}) for n in range(16)))
+    assert (await px.tenants.get(tenant)).settings == {f"k{n}": n for n in range(16)}
+    for wrong in ({"after": "\udcff"}, {"region": "\udcff"}):
+        with pytest.raises(InvalidInput):
+            await px.tenants.list(**wrong)  # type: ignore[arg-type]

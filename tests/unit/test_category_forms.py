@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prismicx.categories.forms import FORMATS, parse
+from prismicx.categories.forms import FORMATS, parse, write
+from prismicx.categories.values import Category
 from prismicx.errors import InvalidInput, PrismicXError
 
 
@@ -76,10 +78,35 @@ def test_what_is_wrong_is_named_with_its_place(text: str, words: str) -> None:
     assert words in caught.value.message
 
 
+def test_a_column_makes_the_form_not_a_word() -> None:
+    assert shape("name,description\nUnique ideas,hi\nunique id cards,x\n") == [
+        (None, None, "Unique ideas"), (None, None, "unique id cards"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_is_written_is_read(form: Any) -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def category(key: str, parent: str | None, name: str, source: str | None, text: str | None = None) -> Category:
+        above = () if parent is None else (parent,)
+        return Category(key, name, text, parent, (), above, source, moment, None)
+
+    # What one was called by an import is the id of another, and a value holds every kind of line's end.
+    held = [
+        category("a", None, "a\rb", "b"),
+        category("b", "a", "c\nd", "x", "one\r\ntwo"),
+        category("c", None, "e", "a"),
+    ]
+    found = parse(write(held, form), form)
+    assert [(node.parent, node.name) for node in found] == [(None, "a\rb"), (0, "c\nd"), (None, "e")]
+    assert form == "iab" or found[1].description == "one\r\ntwo"
+
+
 def test_a_file_has_so_many_categories() -> None:
     with pytest.raises(InvalidInput) as caught:
-        parse("name\n" + "\n".join(f"n{n}" for n in range(50_001)))
-    assert "50,001" in caught.value.message
+        parse("name\n" + "\n".join(f"n{n}" for n in range(6_001)))
+    assert "6,001" in caught.value.message
 
 
 @given(text=st.text(), form=st.sampled_from([None, *FORMATS]))

@@ -7,6 +7,7 @@ import pytest
 from prismicx.errors import InvalidInput
 from prismicx.systems import package
 from prismicx.systems.declarations import Declaration
+from tests.support import make_package
 
 MANIFEST = """
 id = "notes"
@@ -134,3 +135,12 @@ def test_the_folder_must_have_migrations(tmp_path: Path) -> None:
     (tmp_path / "system.toml").write_text(MANIFEST)
     with pytest.raises(InvalidInput):
         package.read(tmp_path)
+
+
+def test_nothing_is_no_version(tmp_path: Path) -> None:
+    folder = make_package(tmp_path, "zero", ("CREATE TABLE a (b int);", None))
+    manifest = folder / "system.toml"
+    manifest.write_text(manifest.read_text().replace('version = "1.0"', 'version = "0"'))
+    with pytest.raises(InvalidInput) as caught:
+        package.read(folder)
+    assert "0 means that nothing is installed" in caught.value.remedy

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -46,3 +48,12 @@ def test_a_cursor_of_another_list_is_refused(cursor: str) -> None:
 def test_limits(limit: Any) -> None:
     with pytest.raises(InvalidInput):
         check_limit(limit)
+
+
+def test_a_cursor_holds_text_that_can_be_sent() -> None:
+    for part in ("\ud800", "a\0b"):
+        text = json.dumps(["users", part])
+        cursor = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        with pytest.raises(InvalidInput) as caught:
+            key_of("users", cursor, str)
+        assert caught.value.code == "page.cursor_invalid"
