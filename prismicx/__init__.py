@@ -18,6 +18,8 @@ from prismicx.errors import (
     PrismicXError,
     Unavailable,
 )
+from prismicx.fleet.values import Options as RolloutOptions
+from prismicx.fleet.values import Selection
 from prismicx.platform import Platform, SystemScope, TenantScope, connect
 from prismicx.systems.installation import Installation
 from prismicx.tenants.tenants import Tenants
@@ -32,8 +34,10 @@ __all__ = [
     "NotFound",
     "Platform",
     "PrismicXError",
+    "RolloutOptions",
     "ScopedCollection",
     "ScopedCursor",
+    "Selection",
     "Sql",
     "SystemScope",
     "Tenant",

@@ -72,6 +72,14 @@ EXPECTED = {
         "['helpdesk']",
         "not any more",
     ],
+    "docs/fleet.md": [
+        "3 to change: [('1.1',)]",
+        "1.1: AccessExclusiveLock on items, stops readers and writers",
+        "one of them failed",
+        "1 × 23514",
+        "finished 3 of 3",
+        "shop       1.0      installed  2",
+    ],
     "docs/tasks.md": ["enqueued  3", "cancelled", "{'report': {'pending': 2}}", "report   2", "task.transition"],
     "docs/categories.md": [
         "added      4",
