@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from prismicx.platform import Platform
 
 
-async def crowd(platform: Platform, name: str, number: int) -> list[str]:
-    """Active tenants `name-1`, `name-2` … of the tier `name`, with their roles and their entries in the registry."""
+async def crowd(platform: Platform, name: str, number: int, sizes: tuple[int, ...] = ()) -> list[str]:
+    """Active tenants `name-1`, `name-2` … of the tier `name`, with their roles and their entries in the registry; the
+    first so many of them, for each of the sizes, are tagged with it."""
     tenants = [f"{name}-{n}" for n in range(1, number + 1)]
     names = platform._names
     pool = await platform._postgres.pool("registry", "management_system_repository")
@@ -23,8 +24,9 @@ async def crowd(platform: Platform, name: str, number: int) -> list[str]:
         moment = datetime.now(UTC)
         await registry.insert_many(
             {
-                "tenant_id": tenant, "name": tenant, "status": "active", "created_at": moment, "settings": {},
-                "tier": name, "database_config": {
+                "tenant_id": tenant, "name": tenant, "status": "active", "created_at": moment, "tier": name,
+                "settings": {"tags": [str(size) for size in sizes if int(tenant.rpartition("-")[2]) <= size]},
+                "database_config": {
                     "type": "shared", "database_name": "shared_insights_1", "connection_string": "mongodb://x/y",
                 },
             }

@@ -167,7 +167,6 @@ class _Bench:
 
     async def nothing(self) -> Claim:
         number = self._some(STANDING)
-        await crowd(self._px, "still", number)
         admin = self._raw[0]
         await admin.execute(
             "INSERT INTO tenant_systems (tenant_id, system_id, version_id, status, installed_at, updated_at) "
@@ -199,24 +198,19 @@ class _Bench:
         sizes = [10, 20] if self._quick else [100, 1_000, 3_000, 10_000]
         ours, raw = Line("PrismicX", []), Line("raw statements", [])
         watch = Watch("prismicx fleet")
+        everybody = await crowd(self._px, "c", sizes[-1], tuple(sizes))
+        await self._roll("install", "1.0", "c", system_id="kiosk")
+        schemas = {name: self._px._names.schema(name, "kiosk") for name in everybody}
         for size in sizes:
-            tenants = await crowd(self._px, f"c{size}", size)
-            await self._roll("install", "1.0", f"c{size}", system_id="kiosk")
-            schemas = {name: self._px._names.schema(name, "kiosk") for name in tenants}
+            tenants = everybody[:size]
 
-            def step(name: str, held: dict[str, str] = schemas) -> str:
-                return f"BEGIN; {_within(held[name], STEP)}"
-
-            def undo(name: str, held: dict[str, str] = schemas) -> str:
-                return f"BEGIN; {_within(held[name], UNDO)}"
-
-            seconds = await _timed(self._everywhere(tenants, step))
+            seconds = await _timed(self._everywhere(tenants, lambda name: "BEGIN; " + _within(schemas[name], STEP)))
             raw.points.append((size, size / seconds))
-            await self._everywhere(tenants, undo)
+            await self._everywhere(tenants, lambda name: "BEGIN; " + _within(schemas[name], UNDO))
             with watch:
-                ours.points.append(
-                    (size, size / await _timed(self._roll("upgrade", "2.0", f"c{size}", system_id="kiosk")))
-                )
+                rolling = self._roll("upgrade", "2.0", "c", system_id="kiosk", tag=str(size))
+                ours.points.append((size, size / await _timed(rolling)))
+            await self._roll("rollback", "1.0", "c", system_id="kiosk", tag=str(size))
         lines = [raw, ours]
         peers = Line("django-tenants", [])
         for size in [5] if self._quick else [30, 100, 300]:
@@ -241,10 +235,12 @@ class _Bench:
 
         await asyncio.gather(*(work(connection) for connection in self._raw))
 
-    async def _roll(self, action: Any, version: str | None, tier: str | None, system_id: str = "shop") -> None:
+    async def _roll(
+        self, action: Any, version: str | None, tier: str | None, system_id: str = "shop", tag: str = ""
+    ) -> None:
         plan: Plan = await self._px.fleet.plan(
             system_id, action, version=version, options=Options(waves=(), concurrency=CONNECTIONS),
-            selection=Selection(tiers=(tier,)) if tier else Selection(all_tenants=True),
+            selection=Selection(tiers=(tier,), tags=(tag,) if tag else ()) if tier else Selection(all_tenants=True),
         )  # fmt: skip
         done = await self._px.fleet.start(plan)
         if done.status != "finished" or done.failed:
