@@ -25,7 +25,7 @@ from prismicx.systems.requirements import Held, check_compatible, check_dependen
 from prismicx.systems.shape import hashes
 from prismicx.systems.step import place_of
 from prismicx.tenants.registry import Registry
-from prismicx.tenants.values import Standing
+from prismicx.tenants.values import Status
 
 queries = Statements("prismicx.fleet", "queries.sql")
 
@@ -72,24 +72,23 @@ class Planner:
             candidates, done = await _candidates(connection, known, action)
             if not candidates and not selection.tenants and action != "install":
                 return _made(known, action, [], [], done, options, [], named=False)
-            wanted = selection.tenants or None
-            standings = await self._registry.standings(wanted)
+            # Whom nothing is to be done for need not be asked about, unless they were named.
+            wanted = selection.tenants or (None if action == "install" else tuple(candidates))
+            meant = await self._registry.standings(
+                wanted, tiers=selection.tiers, regions=selection.regions, tags=selection.tags
+            )
             for tenant_id in selection.tenants:
-                if tenant_id not in standings:
+                if tenant_id not in meant:
                     raise NotFound(
                         "tenant.unknown",
                         f"there is no tenant {tenant_id}",
                         "prismicx tenant list shows those there are",
                     )
-            meant = {
-                tenant_id: standing
-                for tenant_id, standing in standings.items()
-                if wanted or selection.takes(standing.tier, standing.region, standing.tags)
-            }
-            return await self._plan(connection, known, action, meant, candidates, done, options, bool(wanted))
+            named = bool(selection.tenants)
+            return await self._plan(connection, known, action, meant, candidates, done, options, named)
 
     async def _plan(
-        self, connection: PooledConnection, known: _Known, action: Action, meant: Mapping[str, Standing],
+        self, connection: PooledConnection, known: _Known, action: Action, meant: Mapping[str, Status],
         candidates: Mapping[str, Any], done: int, options: Options, named: bool,
     ) -> Plan:  # fmt: skip
         others = await _others(connection, known)
@@ -194,9 +193,9 @@ def _concerned(known: _Known, action: Action, row: Any, named: bool) -> bool:
     return here < there if action == "upgrade" else here > there
 
 
-def _check_state(tenant_id: str, standing: Standing) -> None:
-    if standing.status != "active":
-        raise Conflict(f"tenant.{standing.status}", f"{tenant_id} is {standing.status}")
+def _check_state(tenant_id: str, status: Status) -> None:
+    if status != "active":
+        raise Conflict(f"tenant.{status}", f"{tenant_id} is {status}")
 
 
 def _check_row(known: _Known, action: Action, tenant_id: str, row: Any) -> None:

@@ -57,14 +57,6 @@ class Selection:
                 "name tenants, or all tenants, or tags, tiers and regions",
             )
 
-    def takes(self, tier: str | None, region: str | None, tags: Sequence[str]) -> bool:
-        """Whether a tenant that was not named is meant."""
-        return (
-            (not self.tags or bool(set(self.tags) & set(tags)))
-            and (not self.tiers or tier in self.tiers)
-            and (not self.regions or region in self.regions)
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Options:

@@ -22,13 +22,11 @@ from prismicx.tenants.values import (
     NAME_LIMIT,
     STATUSES,
     Entry,
-    Standing,
     Status,
     Tenant,
     TenantDatabase,
     database_of,
     entry_of,
-    standing_of,
 )
 
 T = TypeVar("T")
@@ -107,12 +105,22 @@ class Registry:
         cursor = (await self.collection("tenant_databases")).find().sort("database_name")
         return [database_of(document) async for document in cursor]
 
-    async def standings(self, tenants: Sequence[str] | None = None) -> dict[str, Standing]:
-        """State and labels of tenants, by id: of those named that there are, or of all."""
-        wanted = {} if tenants is None else {"tenant_id": {"$in": [*tenants]}}
-        fields = {"_id": 0, "tenant_id": 1, "status": 1, "tier": 1, "region": 1, "settings.tags": 1}
-        found = (await self.collection("tenants")).find(wanted, fields)
-        return {document["tenant_id"]: standing_of(document) async for document in found}
+    async def standings(
+        self,
+        tenants: Sequence[str] | None = None,
+        *,
+        tiers: Sequence[str] = (),
+        regions: Sequence[str] = (),
+        tags: Sequence[str] = (),
+    ) -> dict[str, Status]:
+        """States of tenants, by id: of those named that there are, or of all; only with one of the labels of each
+        kind, if any are named. Tags are in the setting of that name."""
+        labels = {"tier": tiers, "region": regions, "settings.tags": tags}
+        wanted: dict[str, Any] = {field: {"$in": [*values]} for field, values in labels.items() if values}
+        if tenants is not None:
+            wanted["tenant_id"] = {"$in": [*tenants]}
+        found = (await self.collection("tenants")).find(wanted, {"_id": 0, "tenant_id": 1, "status": 1})
+        return {document["tenant_id"]: document["status"] async for document in found}
 
     def known(self, tenant_id: str) -> Entry | None:
         """The entry of an active tenant, if it is known without asking; None says nothing."""

@@ -100,23 +100,6 @@ class Entry:
     connection_string: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What decides whether a tenant is meant: its state and labels; ``tags`` are its setting of that name."""
-
-    status: Status
-    tier: str | None
-    region: str | None
-    tags: tuple[str, ...]
-
-
-def standing_of(document: Mapping[str, Any]) -> Standing:
-    """The standing of a document of the registry."""
-    tags = document.get("settings", {}).get("tags", ())
-    known = tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
-    return Standing(document["status"], document.get("tier"), document.get("region"), known)
-
-
 def entry_of(document: Mapping[str, Any]) -> Entry:
     """The entry of a document of the registry."""
     config = document["database_config"]
