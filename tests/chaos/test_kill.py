@@ -150,3 +150,13 @@ def test_a_number_that_is_another_process_now_is_not_taken_for_the_server(prismi
     prismicx("up", "--detach")
     assert prismicx.json("status")["ready"] is True
     assert psutil.pid_exists(os.getpid())
+
+
+def test_a_server_that_nobody_remembers_is_ended_before_another_is_started(prismicx: Prismicx) -> None:
+    prismicx("tenant", "create", "kept", "--name", "Kept", "--isolation", "shared")
+    record = prismicx.data / "run" / "mongo.json"
+    forgotten = json.loads(record.read_text())["pid"]
+    record.unlink()  # as a command leaves it that is killed right after it started the server
+    prismicx("up", "--detach")
+    assert not psutil.pid_exists(forgotten)
+    assert [row["tenant_id"] for row in prismicx.json("tenant", "list")] == ["kept"]

@@ -43,6 +43,7 @@ def start(directory: DataDirectory, credentials: Credentials, settings: Settings
     # The configuration of a replica set holds its port, so mongod must have the one it was made with.
     wanted = last_port if engine.keeps_port and not first else settings.mongo_port
     launch = _Launch(directory, data, process.choose_port(wanted, last_port), max(settings.connect_timeout, 30.0))
+    process.end_orphans(str(data / "db"))
     if first:
         password = credentials.get("mongo", ADMINISTRATOR) or generate()
         credentials.put("mongo", ADMINISTRATOR, password)

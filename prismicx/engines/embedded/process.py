@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +104,20 @@ def terminate(server: Server, *signals: signal.Signals, patience: float = 20.0) 
         while server.alive() and time.monotonic() < deadline:
             _reap(server.pid)
             time.sleep(0.02)
+
+
+def end_orphans(argument: str, patience: float = 20.0) -> None:
+    """End the processes that were given an argument of this very text, such as the path of a server's data: a command
+    that was killed after it had started a server leaves one that nobody knows of."""
+    found = []
+    for other in psutil.process_iter(["cmdline"]):
+        if argument in (other.info["cmdline"] or ()):
+            found.append(other)
+    for send in (psutil.Process.terminate, psutil.Process.kill):
+        for other in found:
+            with suppress(psutil.NoSuchProcess):
+                send(other)
+        _, found = psutil.wait_procs(found, timeout=patience)
 
 
 def choose_port(wanted: int, remembered: int = 0) -> int:
