@@ -12,6 +12,9 @@ from typing import Any
 
 from prismicx.errors import Unavailable
 
+CONTEXT = "context"
+"""Beside the engines, the kind of the secret that proofs of tenants are made with."""
+
 
 def generate() -> str:
     """A password of 192 random bits that needs no quoting in a URL."""

@@ -14,7 +14,7 @@ from prismicx.engines.endpoints import Endpoints, locate
 from prismicx.engines.mongo import Mongo
 from prismicx.engines.postgres import Postgres
 from prismicx.engines.scoped_documents import ScopedCollection
-from prismicx.engines.scoped_sql import Sql, in_shared_tables, in_tenant_schema
+from prismicx.engines.scoped_sql import Sql, in_tenant_schema
 from prismicx.errors import InvalidInput, quoted
 from prismicx.extensions.repository import Extensions
 from prismicx.fleet.fleet import Fleet
@@ -209,8 +209,7 @@ class TenantScope:
                 f"{quoted(service)} is no service of {database}",
                 f"services are {', '.join(services)}",
             )
-        opening = in_shared_tables(self.tenant_id)
-        return Sql(self._platform._postgres, service or services[0], database, opening)
+        return Sql(self._platform._postgres, service or services[0], database, self.tenant_id)
 
     def system(self, system_type: str) -> SystemScope:
         """The tenant's installation of a type of management system, such as ``crm``.
@@ -286,14 +285,14 @@ class SystemScope:
         scope = self._scope
         platform = scope._platform
         schema = self.schema
-        opening = in_tenant_schema(scope.tenant_id, platform._names.tenant_role(scope.tenant_id), schema)
+        becoming = in_tenant_schema(platform._names.tenant_role(scope.tenant_id), schema)
 
         async def label() -> str:
             installed = await scope.systems.of_type(self._type)
             # With the time: going back to a version does not give back the very same tables.
             return f"/* {schema} {installed.version} {installed.updated_at:%Y%m%dT%H%M%S.%f} */ "
 
-        return Sql(platform._postgres, "systems", DATABASE, opening, label=label)
+        return Sql(platform._postgres, "systems", DATABASE, scope.tenant_id, becoming, label=label)
 
 
 def connect(*, config: Path | None = None, **flags: Any) -> AbstractAsyncContextManager[Platform]:

@@ -43,6 +43,12 @@ class Settings:
     postgres_url: str = _setting(
         "", "PostgreSQL to use, with an administrator's login; empty starts the embedded one.", secret=True
     )
+    postgres_pooler_url: str = _setting(
+        "",
+        "PgBouncer before that PostgreSQL, in transaction mode, for the transactions of tenants; "
+        "of the URL only host, port and options count.",
+        secret=True,
+    )
     mongo_url: str = _setting(
         "", "MongoDB to use, with an administrator's login; empty starts the embedded one.", secret=True
     )
@@ -65,6 +71,7 @@ class Settings:
         check_namespace(self.namespace)
         for name, schemes in (
             ("postgres_url", ("postgresql", "postgres")),
+            ("postgres_pooler_url", ("postgresql", "postgres")),
             ("mongo_url", ("mongodb", "mongodb+srv")),
         ):
             url = getattr(self, name)

@@ -11,8 +11,11 @@ from typing import Any
 import asyncpg
 
 from prismicx import Sql, TenantScope
+from prismicx.credentials import CONTEXT, Credentials
 from prismicx.engines import mongo, postgres
+from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import locate
+from prismicx.names import Names
 from prismicx.settings import Settings
 
 ADD_USER = """
@@ -68,6 +71,13 @@ def category(name: str, **more: Any) -> dict[str, Any]:
 def task(kind: str = "mail", **more: Any) -> dict[str, Any]:
     fixed = {"service_id": "mailer", "type": kind, "status": "pending", "priority": 1, "payload": {}}
     return {"task_id": str(uuid.uuid4()), **fixed, "created_at": aware_now(), **more}
+
+
+def context_of(settings: Settings, connection: asyncpg.Connection, tenant_id: str) -> str:
+    """What makes a transaction on a service's own connection the tenant's."""
+    login = Names(settings.namespace).service(CONTEXT)
+    key = ContextKey(Credentials(settings.credentials_file).require(CONTEXT, login))
+    return key.settings(tenant_id, connection.get_server_pid())
 
 
 async def drop_namespace(settings: Settings) -> None:

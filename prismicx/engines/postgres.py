@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from prismicx.credentials import Credentials
+from prismicx.credentials import CONTEXT, Credentials
+from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import Endpoint
 from prismicx.errors import Denied, Unavailable
 from prismicx.names import Names
@@ -18,6 +19,9 @@ from prismicx.settings import Settings
 
 OLDEST = 15
 """The oldest major version the platform runs on: views with ``security_invoker`` came with it."""
+
+_DIRECT = frozenset({"fleet"})
+"""Services that hold locks of their session, and so go to the server itself."""
 
 if TYPE_CHECKING:  # the driver's classes are generic for type checkers only
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -62,10 +66,16 @@ def check_version(connection: Connection | PooledConnection) -> None:
 
 
 class Postgres:
-    """The pools of one platform, opened on first use."""
+    """The pools of one platform, opened on first use.
+
+    Where there is a pooler, transactions of tenants go through it; the service ``fleet``, which holds locks of its
+    session, and the administrator go to the server.
+    """
 
     def __init__(self, endpoint: Endpoint, names: Names, credentials: Credentials, settings: Settings) -> None:
         self._endpoint = endpoint
+        self._pooler = Endpoint(settings.postgres_pooler_url, "url") if settings.postgres_pooler_url else None
+        self._key: ContextKey | None = None
         self._names = names
         self._credentials = credentials
         self._settings = settings
@@ -88,13 +98,35 @@ class Postgres:
                 pool = self._pools[service, database] = await self._open(service, database)
             return pool
 
+    async def begin(self, connection: PooledConnection, service: str, tenant_id: str, then: str = "") -> None:
+        """Begin a transaction that is a tenant's until it ends.
+
+        Args:
+            then: further statements to send with it.
+
+        Raises:
+            Unavailable: ``credentials.missing``.
+        """
+        if self._pooler is None or service in _DIRECT:
+            await connection.execute(f"BEGIN; {self.context(connection, tenant_id)}{then}")
+            return
+        # Which backend the pooler gives to a transaction is known when it has begun.
+        await connection.execute("BEGIN")
+        backend = await connection.fetchval("SELECT pg_catalog.pg_backend_pid()")
+        await connection.execute(f"{self._context_key().settings(tenant_id, backend)}{then}")
+
+    def context(self, connection: Connection | PooledConnection, tenant_id: str) -> str:
+        """The statements that make a transaction on a connection to the server the tenant's; raises as `begin`."""
+        key = self._key or self._context_key()
+        return key.settings(tenant_id, connection.get_server_pid())
+
     async def connection(self, service: str, database: str) -> Connection:
         """A connection of a service outside its pool, for work that keeps it long; close it after use.
 
         Raises:
             Unavailable, Denied: as `pool`.
         """
-        url = self._url(service, database)
+        url = self._url(self._endpoint, service, database)
         opening = asyncpg.connect(url, timeout=self._settings.connect_timeout, server_settings=_session(service))
         opened: Connection = await _opened(opening, self._endpoint)
         return opened
@@ -108,9 +140,17 @@ class Postgres:
             except TimeoutError:
                 pool.terminate()
 
+    def _context_key(self) -> ContextKey:
+        if self._key is None:
+            self._key = ContextKey(self._credentials.require(CONTEXT, self._names.service(CONTEXT)))
+        return self._key
+
     async def _open(self, service: str, database: str) -> Pool:
-        pool = asyncpg.create_pool(
-            self._url(service, database),
+        endpoint = self._way(service)
+        # A statement that was prepared on one backend is not there on the next one a pooler gives.
+        options: dict[str, Any] = {} if endpoint is self._endpoint else {"statement_cache_size": 0}
+        pool: Pool = asyncpg.create_pool(
+            self._url(endpoint, service, database),
             min_size=1,
             max_size=self._settings.pool_size,
             timeout=self._settings.connect_timeout,
@@ -118,16 +158,27 @@ class Postgres:
             max_inactive_connection_lifetime=0,
             connection_class=ScopedConnection,
             server_settings=_session(service),
+            **options,
         )
-        await _opened(pool, self._endpoint)
+        await _opened(pool, endpoint)
         async with pool.acquire() as connection:
             check_version(connection)
+            backend = await connection.fetchval("SELECT pg_catalog.pg_backend_pid()")
+            if endpoint is self._endpoint and backend != connection.get_server_pid():
+                raise Unavailable(
+                    "postgres.pooler",
+                    f"{endpoint.host} is a pooler, not the server",
+                    "name the server by --postgres-url, and the pooler by --postgres-pooler-url",
+                )
         return pool
 
-    def _url(self, service: str, database: str) -> str:
+    def _way(self, service: str) -> Endpoint:
+        return self._endpoint if self._pooler is None or service in _DIRECT else self._pooler
+
+    def _url(self, endpoint: Endpoint, service: str, database: str) -> str:
         login = self._names.service(service)
         password = self._credentials.require("postgres", login)
-        return self._endpoint.postgres(self._names.server_wide(database), login, password)
+        return endpoint.postgres(self._names.server_wide(database), login, password)
 
 
 def _session(service: str) -> dict[str, str]:

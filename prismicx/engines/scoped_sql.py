@@ -23,18 +23,9 @@ T = TypeVar("T")
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
-def in_shared_tables(tenant_id: str) -> str:
-    """What opens a transaction on tables under row-level security. The id was checked by `names.check_tenant_id`
-    when the scope was opened: it holds nothing that needs quoting."""
-    return f"BEGIN; SET LOCAL app.current_tenant_id = '{tenant_id}'"
-
-
-def in_tenant_schema(tenant_id: str, role: str, schema: str) -> str:
-    """What opens a transaction as the tenant's own role in one of its schemas; names from `names.Names`."""
-    return (
-        f"BEGIN; SET LOCAL app.current_tenant_id = '{tenant_id}'; "
-        f'SET LOCAL search_path = "{schema}"; SET LOCAL ROLE "{role}"'
-    )
+def in_tenant_schema(role: str, schema: str) -> str:
+    """What makes a transaction the work of a tenant's own role in one of its schemas; names from `names.Names`."""
+    return f'; SET LOCAL search_path = "{schema}"; SET LOCAL ROLE "{role}"'
 
 
 class Sql:
@@ -45,7 +36,8 @@ class Sql:
     Args:
         service: whose login and rights the statements have.
         database: of the reference.
-        opening: see `in_shared_tables` and `in_tenant_schema`.
+        tenant_id: whose transaction it is.
+        becoming: see `in_tenant_schema`; nothing for the shared tables.
         label: for a tenant's schema, what to put before each statement: a comment that names what is installed.
             PostgreSQL and the driver keep plans by the text of a statement, and the same text means another thing in
             another schema, or after an upgrade. It also tells an operator whose statement is running.
@@ -63,15 +55,16 @@ class Sql:
     # Not a generator with @asynccontextmanager, and one object: what this does in Python is a tenth of a point read.
     __slots__ = (
         "_aborted",
+        "_becoming",
         "_connection",
         "_database",
         "_find_label",
         "_label",
-        "_opening",
         "_pool",
         "_postgres",
         "_savepoints",
         "_service",
+        "_tenant_id",
     )
 
     def __init__(
@@ -79,14 +72,16 @@ class Sql:
         postgres: Postgres,
         service: str,
         database: str,
-        opening: str,
+        tenant_id: str,
+        becoming: str = "",
         *,
         label: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
         self._postgres = postgres
         self._service = service
         self._database = database
-        self._opening = opening
+        self._tenant_id = tenant_id
+        self._becoming = becoming
         self._find_label = label
         self._connection: PooledConnection | None = None
         self._label = ""
@@ -100,7 +95,7 @@ class Sql:
         self._pool = pool = postgres.opened(service, database) or await postgres.pool(service, database)
         connection = await pool.acquire()
         try:
-            await connection.execute(self._opening)
+            await postgres.begin(connection, service, self._tenant_id, self._becoming)
         except DRIVER_ERRORS as error:
             await pool.release(connection)
             fail(error)

@@ -316,7 +316,7 @@ class Fleet:
             await self._installations(tenant_id).record_failure(rollout.system_id, rollout.version, installing, text)
 
         return Runner(
-            connect=lambda: self._postgres.connection("fleet", DATABASE),
+            postgres=self._postgres,
             place=lambda tenant_id: place_of(self._names, tenant_id, rollout.system_id, system["type"]),
             way=way, now=now, failed=failed, options=rollout.options, told=told, progress=progress,
         )  # fmt: skip

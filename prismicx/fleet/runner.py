@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
-from prismicx.engines.postgres import Connection
+from prismicx.engines.postgres import Postgres
 from prismicx.errors import PrismicXError, Unavailable
 from prismicx.fleet.values import Options
 from prismicx.systems.execution import Link, perform
@@ -42,7 +42,7 @@ class Runner:
     """Brings tenants where a rollout leads.
 
     Attributes:
-        connect: opens a connection of the service that changes schemas.
+        postgres: where the schemas are.
         place: where the system of a tenant is.
         way: the phases from a version.
         now: where a tenant is now, for one that was found elsewhere.
@@ -53,7 +53,7 @@ class Runner:
         trouble: why it stopped by itself, when an engine could not be used; nobody's failure.
     """
 
-    connect: Callable[[], Awaitable[Connection]]
+    postgres: Postgres
     place: Callable[[str], Place]
     way: Way
     now: Callable[[str], Awaitable[Where]]
@@ -78,7 +78,7 @@ class Runner:
         return self.failures - before
 
     async def _work(self, waiting: deque[tuple[str, Where]], allowed: int) -> None:
-        link = Link(self.connect)
+        link = Link(self.postgres)
         try:
             while waiting and not self.stop.is_set() and self.failures <= allowed:
                 tenant_id, here = waiting.popleft()

@@ -12,8 +12,9 @@ from typing import Any
 from packaging.version import Version
 from pymongo.errors import OperationFailure
 
-from prismicx.credentials import Credentials, generate
+from prismicx.credentials import CONTEXT, Credentials, generate
 from prismicx.engines import mongo, postgres
+from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import Endpoints
 from prismicx.engines.mongo import Client
 from prismicx.engines.postgres import Connection
@@ -124,6 +125,17 @@ class _Work:
         for service in services():
             if service.postgres:
                 await self._login_role(admin, self.names.service(service.name))
+        await self._hide_activity(admin)
+
+    async def _hide_activity(self, admin: Connection) -> None:
+        """Keep what runs for one tenant from the others of the same login: pg_stat_activity shows a login all of its
+        statements, and in them proofs. Only a superuser may set that; `isolation verify` tells where it is not set."""
+        if await admin.fetchval(_sql.is_superuser):
+            for service in services():
+                role = self.names.service(service.name)
+                if service.hidden and not await admin.fetchval(_sql.activity_hidden, role):
+                    await admin.execute(f'ALTER ROLE "{role}" SET track_activities = off')
+                    self.tell(f"PostgreSQL role {role}: what it runs is not shown")
 
     async def _login_role(self, admin: Connection, role: str) -> None:
         exists = await admin.fetchval(_sql.role_exists, role)
@@ -153,6 +165,7 @@ class _Work:
                 await self._rights_on_database(connection, name, database)
             for file in files[:upto]:
                 await self._file(connection, file, ledger)
+            await self._context(connection, database)
 
     async def _rights_on_database(self, connection: Connection, name: str, database: str) -> None:
         await connection.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
@@ -161,6 +174,25 @@ class _Work:
             if database in service.postgres:
                 create = ", CREATE" if database in service.create else ""
                 await connection.execute(f'GRANT CONNECT{create} ON DATABASE "{name}" TO "{role}"')
+
+    async def _context(self, connection: Connection, database: str) -> None:
+        """The key that transactions of tenants are proved with."""
+        if not await connection.fetchval(_sql.context_exists):
+            return
+        login = self.names.service(CONTEXT)
+        secret, found = self.credentials.get(CONTEXT, login), await connection.fetchval(_sql.context_pads)
+        if secret is None:
+            self._check_not_elsewhere("key of tenants' proofs", login, found is not None)
+            secret = generate()
+            self.credentials.put(CONTEXT, login, secret)
+        pads = [*ContextKey(secret).pads()]
+        if found is not None and found[:2] == pads:
+            return
+        async with connection.transaction():
+            await connection.execute(f'SET LOCAL ROLE "{self.names.service(OWNER)}"')
+            await connection.execute(_sql.set_context, [*pads, *(pads if found is None else found[:2])])
+            await connection.execute(_sql.touch_context)
+        self.tell(f"{database}: key of tenants' proofs")
 
     async def _file(self, connection: Connection, file: SqlFile, ledger: dict[str, str]) -> None:
         found = ledger.get(file.name)

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from prismicx.engines.postgres import Connection
@@ -132,7 +133,8 @@ async def read(connection: Connection, database: str, names: Names) -> Catalogue
         _fill(relation, parts[name], plain)
     for row in await connection.fetch(sql.functions):
         definer = "security definer" if row["definer"] else "security invoker"
-        catalogue.functions[f"{row['short_name']}({row['arguments']})"] = f"{definer}, {row['settings']}"
+        body = sha256(one_line(plain(row["source"])).encode()).hexdigest()[:12]
+        catalogue.functions[f"{row['short_name']}({row['arguments']})"] = f"{definer}, {row['settings']}, body {body}"
     for row in await connection.fetch(sql.triggers):
         catalogue.triggers[f"{row['relation']}: {row['name']}"] = row["definition"]
     for row in await connection.fetch(sql.rights):
@@ -182,8 +184,8 @@ def _fill(relation: Relation, parts: dict[str, list[Any]], plain: Any) -> None:
             row["permissive"],
             row["command"],
             tuple(plain(role) for role in row["roles"]),
-            one_line(row["condition"] or ""),
-            one_line(row["with_check"] or ""),
+            one_line(plain(row["condition"] or "")),
+            one_line(plain(row["with_check"] or "")),
         )
         for row in parts["policies"]
     ]

@@ -94,6 +94,7 @@ class Service:
     create: tuple[str, ...] = ()
     mongo: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mongo_roles: tuple[str, ...] = ()
+    hidden: bool = False
 
 
 @cache
@@ -141,6 +142,7 @@ def services() -> tuple[Service, ...]:
             tuple(item.get("create", ())),
             {path: tuple(actions) for path, actions in item.get("mongo", {}).items()},
             tuple(item.get("mongo_roles", ())),
+            item.get("hidden", False),
         )
         for name, item in held.items()
     )

@@ -6,14 +6,14 @@ owner, and its ledger row follows. Cut off between the two it is found again: su
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
 
 from prismicx.clock import utc_now
-from prismicx.engines.postgres import Connection
+from prismicx.engines.postgres import Connection, Postgres
 from prismicx.errors import Unavailable
+from prismicx.systems.catalogue import DATABASE
 from prismicx.systems.phases import with_schema
 from prismicx.systems.step import LAST, Limits, Phase, Place, ledger, literal, message, settings
 
@@ -33,10 +33,14 @@ _LOST = (
 class Link:
     """A connection that is opened when it is needed, and replaced when it was lost or has touched many schemas."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
-        self._connect = connect
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
         self._connection: Connection | None = None
         self._sent = self._forgot = 0
+
+    async def context(self, tenant_id: str) -> str:
+        """What makes a transaction on this connection the tenant's; `Unavailable` as `send`."""
+        return self._postgres.context(await self._opened(), tenant_id)
 
     async def send(self, text: str) -> None:
         """Send a message; after an error the session is as it was.
@@ -92,7 +96,8 @@ class Link:
 
     async def _opened(self) -> Connection:
         if self._connection is None:
-            self._connection, self._sent, self._forgot = await self._connect(), 0, 0
+            self._connection = await self._postgres.connection("fleet", DATABASE)
+            self._sent = self._forgot = 0
         return self._connection
 
     async def _reset(self) -> None:
@@ -121,10 +126,10 @@ async def perform(link: Link, place: Place, phase: Phase, limits: Limits) -> Non
         Unavailable: ``postgres.lost``.
     """
     if not phase.concurrent:
-        await link.send(message(place, phase, limits, utc_now()))
+        await link.send(message(await link.context(place.tenant_id), place, phase, limits, utc_now()))
         return
     key = f"hashtextextended({literal(place.schema)}, 0)"
-    taken = f"{settings(place, limits)} {ledger(place, phase, utc_now())}"
+    taken = f"{await link.context(place.tenant_id)}; {settings(limits)} {ledger(place, phase, utc_now())}"
     if not await link.ask(f"SELECT pg_try_advisory_lock({key})"):
         raise asyncpg.LockNotAvailableError(f"{place.schema} is being changed by another command")
     try:

@@ -17,7 +17,7 @@ import asyncpg
 
 from prismicx.clock import utc_now
 from prismicx.engines.postgres import Pool, PooledConnection, Postgres
-from prismicx.engines.scoped_sql import Sql, in_shared_tables
+from prismicx.engines.scoped_sql import Sql
 from prismicx.errors import Conflict, NotFound
 from prismicx.names import Names, check_system_type
 from prismicx.reference.apply import RELEASE
@@ -85,7 +85,7 @@ class Installations:
 
     async def list(self) -> list[Installation]:
         """What the tenant has, by system, failed installations included."""
-        async with Sql(self._postgres, "fleet", DATABASE, in_shared_tables(self._tenant_id)) as sql:
+        async with Sql(self._postgres, "fleet", DATABASE, self._tenant_id) as sql:
             rows = await sql.fetch(queries.installations)
         return [
             Installation(
@@ -215,7 +215,7 @@ class Installations:
                     raise self._not_installed(system_id)
                 check_unneeded(self._tenant_id, system_id, await self._installed(connection))
                 phase = Phase(version_id(system_id, held["version"]), None, "")
-                await connection.execute(settings(place, _LIMITS) + body(place, phase, utc_now()))
+                await connection.execute(settings(_LIMITS) + body(place, phase, utc_now()))
                 self._known.forget((self._tenant_id, system["type"]))
 
         await self._patiently(system_id, work)
@@ -251,7 +251,7 @@ class Installations:
 
     async def _perform(self, place: Place, phases: Sequence[Phase]) -> None:
         """Phases of which some cannot run in a transaction, each by itself; after an error the same change goes on."""
-        link = Link(lambda: self._postgres.connection("fleet", DATABASE))
+        link = Link(self._postgres)
         try:
             for phase in phases:
                 await perform(link, place, phase, _LIMITS)
@@ -262,7 +262,7 @@ class Installations:
     async def _transaction(self) -> AsyncIterator[PooledConnection]:
         """A transaction of the service, which sees this tenant's rows only."""
         async with (await self._pool()).acquire() as connection, connection.transaction():
-            await connection.execute(f"SET LOCAL app.current_tenant_id = '{self._tenant_id}'")
+            await connection.execute(self._postgres.context(connection, self._tenant_id))
             yield connection
 
     async def _told(self, system_id: str) -> Installation:
@@ -315,7 +315,7 @@ class Installations:
         if begun or any(phase.concurrent for phase in phases):
             return place, phases[begun:]
         for phase in phases:
-            await connection.execute(settings(place, _LIMITS) + body(place, phase, utc_now()))
+            await connection.execute(settings(_LIMITS) + body(place, phase, utc_now()))
         return place, []
 
     async def _check_needs(self, connection: PooledConnection, system_id: str, target: Any) -> None:
@@ -370,7 +370,7 @@ class Installations:
 
     async def record_failure(self, system_id: str, version: str | None, installing: bool, failure: str) -> None:
         """Write down in the tenant's row what went wrong."""
-        async with Sql(self._postgres, "fleet", DATABASE, in_shared_tables(self._tenant_id)) as sql:
+        async with Sql(self._postgres, "fleet", DATABASE, self._tenant_id) as sql:
             if not installing:
                 await sql.execute(queries.note_failure, system_id, failure, utc_now())
                 return

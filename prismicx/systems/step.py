@@ -109,16 +109,19 @@ def place_of(names: Names, tenant_id: str, system_id: str, system_type: str) -> 
     )
 
 
-def message(place: Place, phase: Phase, limits: Limits, moment: datetime) -> str:
-    """The whole phase: a transaction of its own, and the session as it was."""
-    return f"BEGIN; {settings(place, limits)} {body(place, phase, moment)} COMMIT; {LAST}"
+def message(context: str, place: Place, phase: Phase, limits: Limits, moment: datetime) -> str:
+    """The whole phase: a transaction of its own, and the session as it was.
+
+    Args:
+        context: what makes the transaction the tenant's, see `prismicx.engines.postgres.Postgres.context`.
+    """
+    return f"BEGIN; {context}; {settings(limits)} {body(place, phase, moment)} COMMIT; {LAST}"
 
 
-def settings(place: Place, limits: Limits) -> str:
+def settings(limits: Limits) -> str:
     """What holds for the transaction."""
     return (
-        f"SELECT set_config('app.current_tenant_id', {literal(place.tenant_id)}, true), "
-        f"set_config('lock_timeout', '{limits.lock}', true), "
+        f"SELECT set_config('lock_timeout', '{limits.lock}', true), "
         f"set_config('statement_timeout', '{limits.statement}', true);"
     )
 

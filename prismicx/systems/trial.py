@@ -131,7 +131,7 @@ async def _schema(connection: Connection, place: Place) -> AsyncIterator[None]:
     try:
         await connection.execute(queries.roles, place.user, place.owner)
         await _drop(connection, place)
-        await connection.execute(f"BEGIN; {settings(place, _LIMITS)} {opening(place)} COMMIT; RESET ALL")
+        await connection.execute(f"BEGIN; {settings(_LIMITS)} {opening(place)} COMMIT; RESET ALL")
         yield
     finally:
         if not connection.is_closed():
@@ -197,7 +197,7 @@ async def _perform(connection: Connection, place: Place, release: Release, scrip
                 await connection.execute(with_schema(phase.script, place.schema))
                 await connection.execute("RESET ALL; RESET ROLE")
                 continue
-            await connection.execute(f"BEGIN; {settings(place, _LIMITS)}")
+            await connection.execute(f"BEGIN; {settings(_LIMITS)}")
             tables = await connection.fetch(queries.tables, place.schema)
             await connection.execute(f'SET LOCAL ROLE "{place.owner}"; {run(place, phase.script)}')
             rows = await connection.fetch(
@@ -236,7 +236,7 @@ async def _snapshot(connection: Connection, place: Place, definitions: Definitio
     script = ";\n".join(statement for statement in written if _NOBODY not in statement)
     try:
         await connection.execute(
-            f'BEGIN; {settings(place, _LIMITS)} SET LOCAL ROLE "{place.owner}"; DROP SCHEMA "{place.schema}" CASCADE; '
+            f'BEGIN; {settings(_LIMITS)} SET LOCAL ROLE "{place.owner}"; DROP SCHEMA "{place.schema}" CASCADE; '
             f'SET LOCAL ROLE NONE; {opening(place)} SET LOCAL ROLE "{place.owner}"; {run(place, script)}'
         )
         made = await _shape(connection, place)

@@ -24,7 +24,7 @@ from prismicx.settings import Settings
 from prismicx.statements import Statements
 from prismicx.users.preferences import queries as preferences
 from prismicx.users.repository import queries as users
-from tests.support import administrator
+from tests.support import administrator, context_of
 
 FILL = """
 SET session_replication_role = replica;  -- what is written fits, the foreign keys need not look
@@ -137,7 +137,7 @@ async def logins(filled: Settings) -> AsyncIterator[Callable[[str], Any]]:
         url = locate(filled).postgres.postgres(f"{filled.namespace}__system_users", login, password)
         connection = await asyncpg.connect(url)
         opened.append(connection)
-        await connection.execute(f"SET app.current_tenant_id = '{TENANT}'")
+        await connection.execute(context_of(filled, connection, TENANT).replace("SET LOCAL", "SET"))
         return connection
 
     yield connect

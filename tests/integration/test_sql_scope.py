@@ -62,7 +62,7 @@ async def test_without_a_tenant_there_are_no_rows(
     async with pool.acquire() as connection:
         if before != "nothing":
             async with connection.transaction():
-                await connection.execute(f"SET LOCAL app.current_tenant_id = '{pair[0]}'")
+                await connection.execute(px._postgres.context(connection, pair[0]))
                 assert await connection.fetchval(f"SELECT count(*) FROM {TABLES[service][0]}") > 0
             assert await connection.fetchval("SELECT current_setting('app.current_tenant_id', true)") == ""
         for table in TABLES[service]:
@@ -236,7 +236,7 @@ async def test_hot_reads_use_an_index_that_leads_with_the_tenant_or_the_key(
         await admin.execute("ANALYZE user_data.users")
         pool = await px._postgres.pool("users", "system_users")
         async with pool.acquire() as sql, sql.transaction():
-            await sql.execute(f"SET LOCAL app.current_tenant_id = '{pair[0]}'")
+            await sql.execute(px._postgres.context(sql, pair[0]))
             for condition in ("id = gen_random_uuid()", "email = 'x'", "id = 'a9d8a7a2-6a6f-4a6d-8a6c-2f6f6b8f0c11'"):
                 plan = await sql.fetch(f"EXPLAIN SELECT * FROM user_data.users WHERE {condition}")
                 text = "\n".join(row[0] for row in plan)

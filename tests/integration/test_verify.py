@@ -104,7 +104,7 @@ async def breaks(connection: asyncpg.Connection, database: str, names: Names) ->
             found.append(f'REVOKE {rights} ON {kind} {name} FROM "{member}"')
             found.append(f"GRANT {rights} ON {kind} {name} TO PUBLIC")
     for function in live.functions:
-        found.append(f"DROP FUNCTION {function}")
+        found.append(f"DROP FUNCTION {function} CASCADE")
         found.append(f"ALTER FUNCTION {function} RESET search_path")
         other = "DEFINER" if live.functions[function].startswith("security invoker") else "INVOKER"
         found.append(f"ALTER FUNCTION {function} SECURITY {other}")
@@ -306,6 +306,8 @@ async def test_what_a_tenant_loses_is_noticed(settings: Settings, px: Any, new_i
 
 def _some_value(kind: str) -> str:
     values = {"uuid": "gen_random_uuid()", "timestamp": "now()", "jsonb": "'{}'", "integer": "1", "boolean": "true"}
+    if kind.endswith("[]"):
+        return "'{}'"
     return values.get(kind.split(" ")[0], "1.5" if kind == "double precision" else "'x'")
 
 

@@ -1,0 +1,28 @@
+"""Proofs of whose transaction it is."""
+
+from __future__ import annotations
+
+import hashlib
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prismicx.engines.context import ContextKey
+
+tenants = st.from_regex(r"[a-z0-9]{1,10}(-[a-z0-9]{1,5}){0,3}", fullmatch=True)
+backends = st.integers(1, 2**31 - 1)
+
+
+@given(st.text(min_size=1), tenants, backends)
+def test_the_database_computes_the_same_from_the_pads(secret: str, tenant: str, backend: int) -> None:
+    key = ContextKey(secret)
+    inner, outer = key.pads()
+    message = f"{tenant} {backend}".encode()
+    assert len(inner) == len(outer) == 64
+    assert key.proof(tenant, backend) == hashlib.sha256(outer + hashlib.sha256(inner + message).digest()).hexdigest()
+
+
+@given(st.tuples(st.text(min_size=1), tenants, backends), st.tuples(st.text(min_size=1), tenants, backends))
+def test_no_two_claims_have_one_proof(one: tuple[str, str, int], other: tuple[str, str, int]) -> None:
+    same = ContextKey(one[0]).proof(*one[1:]) == ContextKey(other[0]).proof(*other[1:])
+    assert same == (one == other)
