@@ -51,6 +51,10 @@ async def measure(settings: Settings, quick: bool) -> Claim:
         service_url.replace("postgresql://", "postgresql+asyncpg://"), pool_size=TASKS, max_overflow=0
     )
     statement = text(READ.replace("$1", ":id"))
+    context = text(
+        "SELECT set_config('app.current_tenant_id', :tenant, true), set_config('app.tenant_proof', :proof, true)"
+    )
+    key = platform._postgres._context_key()
 
     async def plain() -> None:
         """As an administrator: no policy applies, no tenant is set."""
@@ -65,13 +69,16 @@ async def measure(settings: Settings, quick: bool) -> Claim:
     async def naive() -> None:
         """Four messages: begin, set, read, commit."""
         async with naive_pool.acquire() as connection, connection.transaction():
-            await connection.execute("SELECT set_config('app.current_tenant_id', $1, true)", "reader")
+            await connection.execute(platform._postgres.context(connection, "reader"))
             row = await connection.fetchrow(READ, user)
         assert row is not None
 
     async def sqlalchemy() -> None:
         async with engine.begin() as connection:
-            await connection.execute(text("SELECT set_config('app.current_tenant_id', :t, true)"), {"t": "reader"})
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            proof = key.proof("reader", driver.get_server_pid())
+            await connection.execute(context, {"tenant": "reader", "proof": proof})
             row = (await connection.execute(statement, {"id": user})).one()
         assert row.username == "ada"
 

@@ -45,14 +45,14 @@ async def measure(settings: Settings, quick: bool) -> Claim:
 
         async def empty() -> None:
             async with connection.transaction():
-                await connection.execute("SET LOCAL app.current_tenant_id = 'crowd'")
+                await connection.execute(platform._postgres.context(connection, "crowd"))
                 await connection.execute("DELETE FROM user_data.users")
 
         async def raw() -> None:
             moment = datetime.now(UTC).replace(tzinfo=None)
             with file.open() as source:
                 async with connection.transaction():
-                    await connection.execute("SET LOCAL app.current_tenant_id = 'crowd'")
+                    await connection.execute(platform._postgres.context(connection, "crowd"))
                     while rows := [json.loads(line) for line in islice(source, BATCH)]:
                         await connection.execute(
                             queries.add_many, "crowd", "!", moment, [uuid.uuid4() for _ in rows],

@@ -18,16 +18,19 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS 'SELECT pads[number] FROM prismicx.context_key';
 REVOKE ALL ON FUNCTION prismicx.context_pad(INTEGER) FROM PUBLIC;
 
--- Whether the transaction may be the tenant's that it says. NULL, and so no row, while there is no key.
+-- Whether the transaction may be the tenant's that it says. NULL, and so no row, while there is no key. As few
+-- expressions as can be: each is made ready anew in every transaction.
 CREATE FUNCTION prismicx.proven() RETURNS BOOLEAN
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    claimed CONSTANT BYTEA := convert_to(
-        current_setting('app.current_tenant_id', TRUE) || ' ' || pg_backend_pid(), 'UTF8');
-    proof CONSTANT TEXT := current_setting('app.tenant_proof', TRUE);
 BEGIN
-    RETURN proof = encode(sha256(prismicx.context_pad(2) || sha256(prismicx.context_pad(1) || claimed)), 'hex')
-        OR proof = encode(sha256(prismicx.context_pad(4) || sha256(prismicx.context_pad(3) || claimed)), 'hex');
+    IF current_setting('app.tenant_proof', TRUE) = encode(sha256(prismicx.context_pad(2) || sha256(
+        prismicx.context_pad(1)
+        || convert_to(current_setting('app.current_tenant_id', TRUE) || ' ' || pg_backend_pid(), 'UTF8'))), 'hex') THEN
+        RETURN TRUE;
+    END IF;
+    RETURN current_setting('app.tenant_proof', TRUE) = encode(sha256(prismicx.context_pad(4) || sha256(
+        prismicx.context_pad(3)
+        || convert_to(current_setting('app.current_tenant_id', TRUE) || ' ' || pg_backend_pid(), 'UTF8'))), 'hex');
 END
 $$;
 COMMENT ON FUNCTION prismicx.proven() IS 'Whether the proof in app.tenant_proof is of this tenant and this backend';
