@@ -65,10 +65,12 @@ class Provisioning:
         """
         steps = _Steps(await self._mongo.service("registry"), self._names, new.tenant_id)
         document, done = await self._begin(new, steps)
-        # The engines do not depend on one another: their steps run side by side.
-        await asyncio.gather(
-            *(self._take(lane, steps, done) for lane in (self._in_postgres(document), self._in_mongo(document)))
-        )
+        # The engines do not depend on one another: their steps run side by side. Where one fails the other is waited
+        # for, so that it does not meet the call that is made again.
+        lanes = [self._take(lane, steps, done) for lane in (self._in_postgres(document), self._in_mongo(document))]
+        for ended in await asyncio.gather(*lanes, return_exceptions=True):
+            if ended is not None:
+                raise ended
         return await self._activate(document, steps)
 
     async def _begin(self, new: NewTenant, steps: _Steps) -> tuple[Document, set[str]]:
