@@ -21,6 +21,7 @@ from prismicx.fleet.fleet import Fleet
 from prismicx.fleet.runner import Progress
 from prismicx.fleet.values import ACTIONS, Action, Failures, Options, Plan, Rollout, Selection
 from prismicx.platform import open_platform
+from prismicx.systems.installation import Installation, Installations
 
 __all__ = ["system"]
 
@@ -67,11 +68,7 @@ def _with(*groups: Sequence[Any]) -> Callable[[Callable[..., None]], Callable[..
 @_with(_SELECTION, _OPTIONS, _RUN)
 def install(door: Door, system_id: str, version: str | None, **words: Any) -> None:
     """Install a system for a tenant, or for many."""
-    given = _choices_of(words)
-    if _one(words):
-        change(door, words["tenants"][0], lambda systems: systems.install(system_id, version, **given))
-    else:
-        _roll(door, system_id, "install", version, given, words)
+    _bring(door, system_id, "install", version, words)
 
 
 @command(system, "upgrade")
@@ -81,15 +78,7 @@ def install(door: Door, system_id: str, version: str | None, **words: Any) -> No
 @_with(_SELECTION, _OPTIONS, _RUN)
 def upgrade(door: Door, system_id: str, version: str | None, **words: Any) -> None:
     """Bring a system of a tenant, or of many, to a later version."""
-    given = _choices_of(words)
-    if _one(words):
-        change(
-            door,
-            words["tenants"][0],
-            lambda systems: systems.migrate(system_id, version, force=words["force"], **given),
-        )
-    else:
-        _roll(door, system_id, "upgrade", version, given, words)
+    _bring(door, system_id, "upgrade", version, words)
 
 
 @command(system, "rollback")
@@ -99,15 +88,7 @@ def upgrade(door: Door, system_id: str, version: str | None, **words: Any) -> No
 @_with(_SELECTION, _OPTIONS, _RUN)
 def rollback(door: Door, system_id: str, version: str, **words: Any) -> None:
     """Bring a system of a tenant, or of many, back to an earlier version."""
-    given = _choices_of(words)
-    if _one(words):
-        change(
-            door,
-            words["tenants"][0],
-            lambda systems: systems.migrate(system_id, version, force=words["force"], **given),
-        )
-    else:
-        _roll(door, system_id, "rollback", version, given, words)
+    _bring(door, system_id, "rollback", version, words)
 
 
 @command(system, "uninstall")
@@ -118,7 +99,7 @@ def uninstall(door: Door, system_id: str, yes: bool, **words: Any) -> None:
     """Remove a system, with its schema and everything in it, from a tenant or from many."""
     if not yes and not words["dry_run"]:
         raise click.UsageError(f"this removes all data of {system_id}: say --yes, or look with --dry-run")
-    _roll(door, system_id, "uninstall", None, {}, words)
+    _roll(door, system_id, "uninstall", None, words)
 
 
 @command(system, "plan")
@@ -248,8 +229,21 @@ def _run(door: Door, work: Callable[[Fleet], Coroutine[Any, Any, Any]]) -> Any:
     return door.run(run())
 
 
-def _choices_of(words: dict[str, Any]) -> dict[str, Any]:
-    return chosen(**{name: words.pop(name) for name in ("configuration", "enable", "disable")})
+def _bring(door: Door, system_id: str, action: Action, version: str | None, words: dict[str, Any]) -> None:
+    """Bring one tenant to a version in its scope, or many by a rollout."""
+    given = chosen(**{name: words.pop(name) for name in ("configuration", "enable", "disable")})
+
+    def operation(systems: Installations) -> Coroutine[Any, Any, Installation]:
+        if action == "install":
+            return systems.install(system_id, version, **given)
+        return systems.migrate(system_id, version, force=words["force"], **given)
+
+    if _one(words):
+        change(door, words["tenants"][0], operation)
+    elif any(given.values()):
+        raise click.UsageError("a configuration and features are for one tenant: configure the others one by one")
+    else:
+        _roll(door, system_id, action, version, words)
 
 
 def _one(words: Mapping[str, Any]) -> bool:
@@ -265,12 +259,7 @@ async def _planned(fleet: Fleet, system_id: str, action: Action, version: str | 
     return await fleet.plan(system_id, action, selection=selection, version=version, options=options)
 
 
-def _roll(
-    door: Door, system_id: str, action: Action, version: str | None, given: Mapping[str, Any], words: dict[str, Any]
-) -> None:
-    if any(given.values()):
-        raise click.UsageError("a configuration and features are for one tenant: configure the others one by one")
-
+def _roll(door: Door, system_id: str, action: Action, version: str | None, words: dict[str, Any]) -> None:
     async def work(fleet: Fleet) -> tuple[Plan, Rollout | None, Sequence[Failures]]:
         made = await _planned(fleet, system_id, action, version, words)
         if words["expect"] not in (None, made.digest):
