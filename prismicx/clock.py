@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
-def utc_now() -> datetime:
-    """As the reference's TIMESTAMP columns take it: UTC without a zone."""
-    return datetime.now(UTC).replace(tzinfo=None)
+def utc_now(*, after: datetime | None = None) -> datetime:
+    """As the reference's TIMESTAMP columns take it: UTC without a zone.
 
-
-def utc_milliseconds() -> datetime:
-    """As MongoDB keeps it: aware, UTC, in whole milliseconds."""
+    Args:
+        after: an aware time; what is given is at least a microsecond later, however the clock was set.
+    """
     moment = datetime.now(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    if after is not None:
+        moment = max(moment, after + timedelta(microseconds=1))
+    return moment.replace(tzinfo=None)
+
+
+def utc_milliseconds(*, after: datetime | None = None) -> datetime:
+    """As MongoDB keeps it: aware, UTC, in whole milliseconds.
+
+    Args:
+        after: such a time; what is given is at least a millisecond later, however the clock was set.
+    """
+    moment = datetime.now(UTC)
+    moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    return moment if after is None else max(moment, after + timedelta(milliseconds=1))
 
 
 async def give_way(attempt: int) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -32,6 +31,7 @@ from prismicx.clock import give_way, utc_milliseconds
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.engines.transactions import in_transaction
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
+from prismicx.versions import stale
 
 T = TypeVar("T")
 
@@ -198,13 +198,9 @@ async def _edited(
         if document is None:
             raise unknown_category(key)
         held = category_of(document)
-        if version is not None and version != held.version:
-            raise Conflict(
-                "category.changed",
-                f"the category {key} has the version {held.version}, not {quoted(version)}",
-                "read it again, and make the changes to what it is now",
-            )
-        update = update_of({**changed(document), "updated_at": later_than(held)})
+        if version not in (None, held.version):
+            raise Conflict("category.changed", *stale(f"the category {key}", held.version, version))
+        update = update_of({**changed(document), "updated_at": utc_milliseconds(after=held.changed_at)})
         unchanged = {"category_id": key, "updated_at": held.updated_at}
         done = await collection.update_one(unchanged, update, session=session)
         if done.matched_count:
@@ -251,11 +247,6 @@ def update_of(fields: Mapping[str, Any]) -> dict[str, Document]:
     update = {"$set": {name: value for name, value in fields.items() if value is not None}}
     gone = {name: "" for name, value in fields.items() if value is None}
     return {**update, **({"$unset": gone} if gone else {})}
-
-
-def later_than(category: Category) -> Any:
-    """Now, but after the category's last change, so that its version changes."""
-    return max(utc_milliseconds(), (category.updated_at or category.created_at) + timedelta(milliseconds=1))
 
 
 def ids_of(categories: Iterable[Category]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from prismicx.categories.editing import CategoryEditor, check_name, ids_of, later_than, new_document, update_of
+from prismicx.categories.editing import CategoryEditor, check_name, ids_of, new_document, update_of
 from prismicx.categories.reading import category_by_id
 from prismicx.categories.tree import Problem, children_of, merged, problems_of, true_ancestors
 from prismicx.categories.values import (
@@ -20,6 +20,7 @@ from prismicx.categories.values import (
     category_of,
     too_deep,
 )
+from prismicx.clock import utc_milliseconds
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.errors import Conflict, InvalidInput, quoted
 
@@ -192,7 +193,11 @@ async def _place(
     levels = max([row["most"] - len(category.ancestors) async for row in deepest], default=0)
     if len(above) + levels >= DEPTH_LIMIT:
         raise too_deep(category.name)
-    moved = {"parent_id": above[-1] if above else None, "ancestors": above, "updated_at": later_than(category)}
+    moved = {
+        "parent_id": above[-1] if above else None,
+        "ancestors": above,
+        "updated_at": utc_milliseconds(after=category.changed_at),
+    }
     await check_name(collection, session, category.name, above[-1] if above else None, key)
     await collection.update_one({"category_id": key}, update_of(moved), session=session)
     if levels:
@@ -209,5 +214,8 @@ def _gained(old: Category, new: Category) -> dict[str, Any]:
     described = new.description is None and old.description is not None
     if not more and not described:
         return {}
-    fields = {"updated_at": later_than(new), **({"description": old.description} if described else {})}
+    fields = {
+        "updated_at": utc_milliseconds(after=new.changed_at),
+        **({"description": old.description} if described else {}),
+    }
     return {"$set": fields, "$push": {"attributes": {"$each": [attribute.stored() for attribute in more]}}}

@@ -9,11 +9,12 @@ from typing import Any, TextIO
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from prismicx.categories.comparison import Comparison, compare
-from prismicx.categories.editing import later_than, new_document, update_of
+from prismicx.categories.editing import new_document, update_of
 from prismicx.categories.forms import Format, Node, parse, write
 from prismicx.categories.reading import OpenCollection, category_by_id
 from prismicx.categories.repository import Categories
 from prismicx.categories.values import Category, CategoryValues, category_of
+from prismicx.clock import utc_milliseconds
 from prismicx.engines.scoped_documents import ScopedCollection
 
 _BATCH = 1_000
@@ -115,7 +116,7 @@ async def _apply(
         gone = {"category_id": {"$in": found.deletes[begin : begin + _BATCH]}}
         await collection.delete_many(gone, session=session)
     for key, fields in found.updates.items():
-        own = {} if fields.keys() == {"ancestors"} else {"updated_at": later_than(held[key])}
+        own = {} if fields.keys() == {"ancestors"} else {"updated_at": utc_milliseconds(after=held[key].changed_at)}
         await collection.update_one({"category_id": key}, update_of({**fields, **own}), session=session)
         done += 1
         progress(done)

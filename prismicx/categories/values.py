@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from prismicx.checks import check_id, check_text
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
+from prismicx.versions import version_of
 
 INVALID = "category.invalid"
 
@@ -125,7 +126,12 @@ class Category:
     @property
     def version(self) -> str:
         """Changes with every change of the category itself; not when one above it moves."""
-        return (self.updated_at or self.created_at).strftime("%Y%m%dT%H%M%S%f")
+        return version_of(self.changed_at)
+
+    @property
+    def changed_at(self) -> datetime:
+        """When it was changed last, or made."""
+        return self.updated_at or self.created_at
 
     @property
     def values(self) -> CategoryValues:

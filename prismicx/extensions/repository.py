@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -30,6 +29,7 @@ from prismicx.extensions.values import (
 )
 from prismicx.pages import Page, check_limit, cursor_of, key_of
 from prismicx.statements import Statements
+from prismicx.versions import stale
 
 queries = Statements("prismicx.extensions", "queries.sql")
 
@@ -140,18 +140,13 @@ class Extensions:
         async with self._open_sql() as sql:
             await _lock(sql, key)
             held = await _get(sql, key)
-            if version is not None and version != held.version:
-                raise Conflict(
-                    "extension.changed",
-                    f"the extension {key} has the version {held.version}, not {quoted(version)}",
-                    "read it again, and make the changes to what it is now",
-                )
+            if version not in (None, held.version):
+                raise Conflict("extension.changed", *stale(f"the extension {key}", held.version, version))
             before = ExtensionValues(held.type, held.name, held.description, held.enabled, held.priority, held.metadata)
             values = replace(before, **changes)
-            moment = max(utc_now(), held.updated_at.replace(tzinfo=None) + timedelta(microseconds=1))
             await sql.execute(
                 queries.update, key, values.type, values.name, values.description, values.enabled, values.priority,
-                values.metadata_text, moment,
+                values.metadata_text, utc_now(after=held.updated_at),
             )  # fmt: skip
             return await _get(sql, key)
 

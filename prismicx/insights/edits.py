@@ -23,9 +23,8 @@ from prismicx.insights.values import (
     PROFILE_LIMIT,
     SUBTOPICS_LIMIT,
     TOPICS_LIMIT,
-    moment_of,
-    version_of,
 )
+from prismicx.versions import moment_of, stale, version_of
 
 Document = dict[str, Any]
 
@@ -175,12 +174,8 @@ class Edit:
             found = _find(kind, items, self.key)
             if found is None:
                 return _unknown_item(kind, self.key)
-            if self.version is not None and version_of(found["updated_at"]) != self.version:
-                return Conflict(
-                    "insight.changed",
-                    f"the {kind.noun} has the version {version_of(found['updated_at'])}, not {quoted(self.version)}",
-                    "read it again, and make the changes to what it is now",
-                )
+            if self.version is not None and (held := version_of(found["updated_at"])) != self.version:
+                return Conflict("insight.changed", *stale(f"the {kind.noun}", held, self.version))
         others = [item for item in items if self.key is None or kind.key_of(item) != self.key]
         if self.name is not None and self.name in [kind.name_of(item) for item in others]:
             return Conflict(

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from prismicx.checks import check_id, check_text
 from prismicx.errors import InvalidInput, quoted
+from prismicx.versions import version_of
 
 INVALID = "insight.invalid"
 
@@ -27,7 +28,6 @@ URL_LIMIT = 2_048
 PROFILE_LIMIT = 1024 * 1024
 """Bytes of all that is known of a user, as MongoDB keeps it. The counts alone would allow more than its 16 MB."""
 
-_VERSION = "%Y%m%dT%H%M%S%f"
 _NOT_IN_URLS = frozenset('<>"{}|\\^`')
 
 
@@ -187,19 +187,6 @@ def check_list(label: str, values: object, check: Callable[[object], str], most:
     if twice is not None:
         raise InvalidInput(INVALID, f"{label} have {quoted(twice)} twice", "give each of them once")
     return checked
-
-
-def version_of(moment: datetime) -> str:
-    """The version of what changed at a moment. No two changes of one user's insights are of one moment."""
-    return moment.strftime(_VERSION)
-
-
-def moment_of(version: object) -> datetime | None:
-    """The moment of a version; None when it is none, which nothing has."""
-    try:
-        return datetime.strptime(f"{version}+0000", f"{_VERSION}%z")
-    except ValueError:
-        return None
 
 
 def new_id() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -15,6 +14,7 @@ from prismicx.clock import give_way, utc_milliseconds
 from prismicx.engines.mongo import Mongo
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
 from prismicx.names import Names, check_tenant_id
+from prismicx.pages import PAGE_LIMIT
 from prismicx.reference.definitions import REGISTRY
 from prismicx.remembered import Remembered
 from prismicx.tenants.values import (
@@ -31,7 +31,6 @@ from prismicx.tenants.values import (
 
 T = TypeVar("T")
 
-PAGE_LIMIT = 1000
 _TRIES = 30
 
 Verb = Literal["suspend", "resume", "deactivate", "activate"]
@@ -186,7 +185,7 @@ class Registry:
                 merged = {**held.settings, **settings}
                 changes["settings"] = {key: value for key, value in merged.items() if value is not None}
                 check_object("tenant.invalid", "settings", changes["settings"])
-            moment = max(utc_milliseconds(), (held.updated_at or held.created_at) + timedelta(milliseconds=1))
+            moment = utc_milliseconds(after=held.updated_at or held.created_at)
             done = await tenants.update_one(
                 {"tenant_id": tenant_id, "updated_at": held.updated_at}, {"$set": {**changes, "updated_at": moment}}
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -18,6 +17,7 @@ from prismicx.pages import Page, check_limit, cursor_of, key_of
 from prismicx.statements import Statements
 from prismicx.users import passwords
 from prismicx.users.values import INVALID, Status, User, UserValues, normal_email, user_of
+from prismicx.versions import stale
 
 queries = Statements("prismicx.users", "queries.sql")
 
@@ -242,20 +242,15 @@ class Users:
                 if row is None:
                     raise unknown_user(key)
                 held = user_of(row)
-                if version is not None and version != held.version:
-                    raise Conflict(
-                        "user.changed",
-                        f"the user {key} has the version {held.version}, not {quoted(version)}",
-                        "read it again, and make the changes to what it is now",
-                    )
+                if version not in (None, held.version):
+                    raise Conflict("user.changed", *stale(f"the user {key}", held.version, version))
                 before = UserValues(
                     held.username, held.email, held.first_name, held.last_name, held.role, held.status, held.metadata
                 )
                 values = replace(before, **changes)
-                moment = max(utc_now(), row["updated_at"] + timedelta(microseconds=1))
                 changed = await sql.fetchrow(
                     queries.update, key, values.username, values.email, values.first_name, values.last_name,
-                    values.role, values.status, values.metadata_text, moment,
+                    values.role, values.status, values.metadata_text, utc_now(after=held.updated_at),
                 )  # fmt: skip
         except asyncpg.UniqueViolationError as error:
             raise email_taken(str(changes.get("email"))) from error

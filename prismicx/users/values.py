@@ -13,6 +13,7 @@ from typing import Any, Literal
 from prismicx.checks import check_object, check_text
 from prismicx.engines.scoped_sql import Record
 from prismicx.errors import InvalidInput, quoted
+from prismicx.versions import version_of
 
 Status = Literal["active", "inactive"]
 STATUSES: tuple[Status, ...] = ("active", "inactive")
@@ -45,7 +46,7 @@ class User:
     @property
     def version(self) -> str:
         """Changes with every change of the user, logging in aside; for `Users.update`."""
-        return self.updated_at.strftime("%Y%m%dT%H%M%S%f")
+        return version_of(self.updated_at)
 
 
 @dataclass(frozen=True, slots=True)
