@@ -38,7 +38,8 @@ from prismicx.systems.catalogue import DATABASE, unknown_system, version_id
 from prismicx.systems.installation import INSTALLED, Installations
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import find_path
-from prismicx.systems.step import Phase, phases_of_step, place_of
+from prismicx.systems.step import Phase, place_of
+from prismicx.systems.way import phases_of_way, removal
 from prismicx.tenants.registry import Registry
 
 _POLL = 0.5
@@ -333,26 +334,16 @@ def grouped(items: Sequence[tuple[str, str, str]]) -> list[Failures]:
 
 def _phases(rollout: Rollout, migrations: Sequence[Any], here: str | None, snapshot: str | None) -> list[Phase]:
     system_id = rollout.system_id
-    held = None if here is None else version_id(system_id, here)
     if rollout.version is None:
-        return [] if here is None else [Phase(held, None, "")]
-    if here is None and snapshot is not None:
-        return [Phase(None, version_id(system_id, rollout.version), snapshot, configuration="{}", features="{}")]
-    chosen = "{}" if here is None else None
+        return [] if here is None else [removal(system_id, here)]
     steps = find_path(system_id, migrations, here or NOTHING, rollout.version)
     wrong_way = "up" if rollout.action == "rollback" else "down"
-    if any(step.direction == wrong_way for step in steps):
+    if (here is not None or snapshot is None) and any(step.direction == wrong_way for step in steps):
         raise Conflict(
             "rollout.moved", f"it has {system_id} {here} meanwhile, beyond {rollout.version}", "plan another rollout"
         )
-    return [
-        phase
-        for step in steps
-        for phase in phases_of_step(
-            None if step.version_from == NOTHING else version_id(system_id, step.version_from),
-            version_id(system_id, step.version_to), step.script, configuration=chosen, features=chosen,
-        )
-    ]  # fmt: skip
+    chosen = "{}" if here is None else None
+    return phases_of_way(system_id, steps, snapshot, configuration=chosen, features=chosen)
 
 
 def _where(row: Any) -> Where:

@@ -13,7 +13,6 @@ from prismicx.engines.postgres import Pool, PooledConnection
 from prismicx.errors import Conflict, NotFound, PrismicXError
 from prismicx.fleet.values import Action, Blocked, Group, Options, Plan, Selection
 from prismicx.names import Names
-from prismicx.reference.apply import RELEASE
 from prismicx.statements import Statements
 from prismicx.systems.catalogue import DEPRECATED, unknown_system
 from prismicx.systems.declarations import Declaration, stored_choices, stored_declaration
@@ -21,7 +20,19 @@ from prismicx.systems.installation import INSTALLED
 from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import find_path, find_version
-from prismicx.systems.requirements import Held, check_compatible, check_dependencies, check_unneeded
+from prismicx.systems.requirements import (
+    Held,
+    by_system,
+    check_absent,
+    check_compatible,
+    check_dependencies,
+    check_offered,
+    check_type_free,
+    check_unneeded,
+    held_of,
+    not_installed,
+    platform_parts,
+)
 from prismicx.systems.shape import hashes
 from prismicx.systems.step import place_of
 from prismicx.tenants.registry import Registry
@@ -93,9 +104,7 @@ class Planner:
     ) -> Plan:  # fmt: skip
         others = await _others(connection, known)
         unfinished = {row["tenant_id"]: row for row in await connection.fetch(queries.unfinished, _id(known))}
-        published: dict[str, list[str]] = {}
-        for needed in await connection.fetch(queries.versions_of, _needs(known)):
-            published.setdefault(needed["system_id"], []).append(needed["version"])
+        published = by_system(await connection.fetch(queries.versions_of, _needs(known)))
         groups: dict[str | None, list[str]] = {}
         blocked: list[Blocked] = []
         for tenant_id in sorted(meant):
@@ -149,14 +158,11 @@ async def _known(connection: PooledConnection, system_id: str, action: Action, v
         raise unknown_system(system_id)
     versions = await connection.fetch(queries.versions, system_id)
     target = None if action == "uninstall" else find_version(system_id, versions, version)
-    if action == "install" and system["status"] == DEPRECATED:
-        raise Conflict(
-            "system.deprecated", f"{system_id} is deprecated, so it is not installed anew", "choose another system"
-        )
+    if action == "install":
+        check_offered(system_id, deprecated=system["status"] == DEPRECATED)
     if target is not None:
-        server = connection.get_server_version()
-        found = {"postgres": f"{server.major}.{server.minor}", "prismicx": RELEASE}
-        check_compatible(system_id, target["version"], json.loads(target["compatibility"] or "{}"), found)
+        needed, found = json.loads(target["compatibility"] or "{}"), platform_parts(connection.get_server_version())
+        check_compatible(system_id, target["version"], needed, found)
     return _Known(system, versions, await connection.fetch(queries.migrations, system_id), target)
 
 
@@ -174,8 +180,7 @@ async def _others(connection: PooledConnection, known: _Known) -> dict[str, dict
     """By tenant, the systems that matter: of the same type, needed, or in need of this one."""
     found: dict[str, dict[str, tuple[str, Held]]] = {}
     for row in await connection.fetch(queries.others, _id(known), known.system["type"], _needs(known)):
-        held = Held(row["system_id"], row["version"], json.loads(row["dependencies"] or "{}"))
-        found.setdefault(row["tenant_id"], {})[row["system_id"]] = (row["type"], held)
+        found.setdefault(row["tenant_id"], {})[row["system_id"]] = (row["type"], held_of(row["system_id"], row))
     return found
 
 
@@ -201,11 +206,10 @@ def _check_state(tenant_id: str, status: Status) -> None:
 def _check_row(known: _Known, action: Action, tenant_id: str, row: Any) -> None:
     installed = row is not None and row["status"] == INSTALLED
     if action == "install":
-        if installed:
-            raise Conflict("system.installed", f"{tenant_id} has {_id(known)} already")
+        check_absent(tenant_id, _id(known), row["version"] if installed else None)
         return
     if row is None:
-        raise Conflict("system.not_installed", f"{tenant_id} has no {_id(known)}")
+        raise not_installed(tenant_id, _id(known))
     if not installed:
         raise Conflict("system.failed", f"the installation of {_id(known)} for {tenant_id} failed: install it again")
     if known.target is not None:
@@ -233,11 +237,9 @@ def _check_others(
         check_unneeded(tenant_id, _id(known), installed)
         return
     if action == "install":
-        for system_id, (kind, _) in others.items():
-            if kind == known.system["type"]:
-                raise Conflict("system.type_taken", f"{tenant_id} has {system_id}, which is of the type {kind} as well")
-    wanted = Held(_id(known), known.target_version, json.loads(known.target["dependencies"] or "{}"))
-    check_dependencies(tenant_id, wanted, installed, published)
+        kind = known.system["type"]
+        check_type_free(tenant_id, kind, next((name for name, (other, _) in others.items() if other == kind), None))
+    check_dependencies(tenant_id, held_of(_id(known), known.target), installed, published)
 
 
 def _group(known: _Known, here: str | None, tenants: list[str]) -> Group:

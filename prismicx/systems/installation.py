@@ -20,7 +20,6 @@ from prismicx.engines.postgres import Pool, PooledConnection, Postgres
 from prismicx.engines.scoped_sql import Sql
 from prismicx.errors import Conflict, NotFound
 from prismicx.names import Names, check_system_type
-from prismicx.reference.apply import RELEASE
 from prismicx.remembered import Remembered
 from prismicx.systems.catalogue import DATABASE, DEPRECATED, queries, unknown_system, version_id
 from prismicx.systems.declarations import Choices, Declaration, stored_choices, stored_declaration
@@ -31,8 +30,21 @@ from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import find_path, find_version
 from prismicx.systems.patience import patiently
-from prismicx.systems.requirements import Held, check_compatible, check_dependencies, check_unneeded
-from prismicx.systems.step import Limits, Phase, Place, body, phases_of_step, place_of, settings
+from prismicx.systems.requirements import (
+    Held,
+    by_system,
+    check_absent,
+    check_compatible,
+    check_dependencies,
+    check_offered,
+    check_type_free,
+    check_unneeded,
+    held_of,
+    not_installed,
+    platform_parts,
+)
+from prismicx.systems.step import Limits, Phase, Place, body, place_of, settings
+from prismicx.systems.way import phases_of_way, removal
 
 INSTALLED = "installed"
 
@@ -192,7 +204,7 @@ class Installations:
         async with self._transaction() as connection:
             _, _, held = await self._held(connection, system_id)
             if held is None:
-                raise self._not_installed(system_id)
+                raise not_installed(self._tenant_id, system_id)
             versions = await connection.fetch(queries.versions, system_id)
             declared = _declared(find_version(system_id, versions, held["version"]))
             chosen = declared.changed(_choices(held), configuration, features)
@@ -212,9 +224,9 @@ class Installations:
             async with self._transaction() as connection:
                 system, place, held = await self._held(connection, system_id)
                 if held is None:
-                    raise self._not_installed(system_id)
+                    raise not_installed(self._tenant_id, system_id)
                 check_unneeded(self._tenant_id, system_id, await self._installed(connection))
-                phase = Phase(version_id(system_id, held["version"]), None, "")
+                phase = removal(system_id, held["version"])
                 await connection.execute(settings(_LIMITS) + body(place, phase, utc_now()))
                 self._known.forget((self._tenant_id, system["type"]))
 
@@ -288,9 +300,12 @@ class Installations:
         system, place, held = await self._held(connection, system_id)
         target = find_version(system_id, await connection.fetch(queries.versions, system_id), change.version)
         if installing:
-            await self._check_free(connection, system, held)
+            check_absent(self._tenant_id, system_id, held and held["version"])
+            check_offered(system_id, deprecated=system["status"] == DEPRECATED)
+            other = await connection.fetchval(queries.same_type, system["type"], system_id)
+            check_type_free(self._tenant_id, system["type"], other)
         elif held is None:
-            raise self._not_installed(system_id)
+            raise not_installed(self._tenant_id, system_id)
         await self._check_needs(connection, system_id, target)
         chosen = _declared(target).changed(_choices(held), change.configuration, change.features)
         migrations = await connection.fetch(queries.migrations, system_id)
@@ -301,16 +316,7 @@ class Installations:
             await check_no_drift(connection, place, version_id(system_id, held["version"]))
         configuration, features = _columns(chosen)
         snapshot = None if held else await connection.fetchval(queries.snapshot, target["version_id"])
-        phases = [
-            Phase(None, target["version_id"], snapshot, configuration=configuration, features=features)
-        ] if snapshot is not None else [
-            phase
-            for step in steps
-            for phase in phases_of_step(
-                None if step.version_from == NOTHING else version_id(system_id, step.version_from),
-                version_id(system_id, step.version_to), step.script, configuration=configuration, features=features,
-            )
-        ]  # fmt: skip
+        phases = phases_of_way(system_id, steps, snapshot, configuration=configuration, features=features)
         begun = await connection.fetchval(queries.phases_done, system_id) or 0
         if begun or any(phase.concurrent for phase in phases):
             return place, phases[begun:]
@@ -320,53 +326,21 @@ class Installations:
 
     async def _check_needs(self, connection: PooledConnection, system_id: str, target: Any) -> None:
         """See that a version has what it needs, and that what needs the system takes this version."""
-        version, needed = target["version"], json.loads(target["compatibility"] or "{}")
-        server = connection.get_server_version()
-        found = {"postgres": f"{server.major}.{server.minor}", "prismicx": RELEASE}
-        check_compatible(system_id, version, needed, found)
-        wanted = Held(system_id, version, json.loads(target["dependencies"] or "{}"))
+        needed, found = json.loads(target["compatibility"] or "{}"), platform_parts(connection.get_server_version())
+        check_compatible(system_id, target["version"], needed, found)
+        wanted = held_of(system_id, target)
         # What this version needs stays as it is until the end, and so does this system for what needs it.
         await connection.execute(queries.hold_versions, list(wanted.dependencies))
         installed = await self._installed(connection)
         installed.pop(system_id, None)
-        published: dict[str, list[str]] = {}
-        for row in await connection.fetch(queries.versions_of, list(wanted.dependencies)):
-            published.setdefault(row["system_id"], []).append(row["version"])
-        check_dependencies(self._tenant_id, wanted, installed, published)
+        published = await connection.fetch(queries.versions_of, list(wanted.dependencies))
+        check_dependencies(self._tenant_id, wanted, installed, by_system(published))
 
     async def _installed(self, connection: PooledConnection) -> dict[str, Held]:
         return {
-            row["system_id"]: Held(row["system_id"], row["version"], json.loads(row["dependencies"] or "{}"))
+            row["system_id"]: held_of(row["system_id"], row)
             for row in await connection.fetch(queries.installed_dependencies)
         }
-
-    def _not_installed(self, system_id: str) -> NotFound:
-        return NotFound(
-            "system.not_installed",
-            f"{self._tenant_id} has no {system_id}",
-            f"prismicx system install {system_id} --tenant {self._tenant_id}",
-        )
-
-    async def _check_free(self, connection: PooledConnection, system: Any, held: Any) -> None:
-        if held is not None:
-            raise Conflict(
-                "system.installed",
-                f"{self._tenant_id} has {system['system_id']} {held['version']} already",
-                f"prismicx system upgrade {system['system_id']} --tenant {self._tenant_id}",
-            )
-        if system["status"] == DEPRECATED:
-            raise Conflict(
-                "system.deprecated",
-                f"{system['system_id']} is deprecated, so it is not installed anew",
-                f"choose another system, or prismicx system restore {system['system_id']}",
-            )
-        other = await connection.fetchval(queries.same_type, system["type"], system["system_id"])
-        if other is not None:
-            raise Conflict(
-                "system.type_taken",
-                f"{self._tenant_id} has {other}, which is of the type {system['type']} as well",
-                "one system of a type has the schema: a tenant can have only one",
-            )
 
     async def record_failure(self, system_id: str, version: str | None, installing: bool, failure: str) -> None:
         """Write down in the tenant's row what went wrong."""

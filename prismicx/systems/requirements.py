@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from asyncpg import ServerVersion
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from prismicx.errors import Conflict, quoted
+from prismicx.engines.scoped_sql import Record
+from prismicx.errors import Conflict, NotFound, quoted
+from prismicx.reference.apply import RELEASE
 from prismicx.systems.manifest import ID_RULE, Checker, is_system_id
 
 Specifiers = Mapping[str, str]
@@ -92,6 +96,78 @@ def check_published(system_id: str, wanted: Iterable[tuple[str, Specifiers]], la
             "package.dependency",
             f"the latest versions depend on one another: {' → '.join(cycle)}",
             f"take {cycle[1]} out of the dependencies of {system_id}, or {system_id} out of those of {cycle[-2]}",
+        )
+
+
+def held_of(system_id: str, version: Record) -> Held:
+    """A version of a system, of its row, as one that is installed."""
+    return Held(system_id, version["version"], json.loads(version["dependencies"] or "{}"))
+
+
+def by_system(versions: Iterable[Record]) -> Mapping[str, Sequence[str]]:
+    """The versions of rows by their systems."""
+    found: dict[str, list[str]] = {}
+    for row in versions:
+        found.setdefault(row["system_id"], []).append(row["version"])
+    return found
+
+
+def platform_parts(server: ServerVersion) -> Mapping[str, str]:
+    """The parts of the platform that ``compatibility`` may speak of, as they are."""
+    return {"postgres": f"{server.major}.{server.minor}", "prismicx": RELEASE}
+
+
+def not_installed(tenant_id: str, system_id: str) -> NotFound:
+    """The error for a system that a tenant has not."""
+    return NotFound(
+        "system.not_installed",
+        f"{tenant_id} has no {system_id}",
+        f"prismicx system install {system_id} --tenant {tenant_id}",
+    )
+
+
+def check_offered(system_id: str, *, deprecated: bool) -> None:
+    """See that a system may be installed anew.
+
+    Raises:
+        Conflict: ``system.deprecated``.
+    """
+    if deprecated:
+        raise Conflict(
+            "system.deprecated",
+            f"{system_id} is deprecated, so it is not installed anew",
+            f"choose another system, or prismicx system restore {system_id}",
+        )
+
+
+def check_absent(tenant_id: str, system_id: str, version: str | None) -> None:
+    """See that a tenant has no version of a system.
+
+    Raises:
+        Conflict: ``system.installed``.
+    """
+    if version is not None:
+        raise Conflict(
+            "system.installed",
+            f"{tenant_id} has {system_id} {version} already",
+            f"prismicx system upgrade {system_id} --tenant {tenant_id}",
+        )
+
+
+def check_type_free(tenant_id: str, system_type: str, other: str | None) -> None:
+    """See that a tenant has no other system of a type.
+
+    Args:
+        other: the id of one.
+
+    Raises:
+        Conflict: ``system.type_taken``.
+    """
+    if other is not None:
+        raise Conflict(
+            "system.type_taken",
+            f"{tenant_id} has {other}, which is of the type {system_type} as well",
+            "one system of a type has the schema: a tenant can have only one",
         )
 
 

@@ -1,0 +1,43 @@
+"""The way of a tenant from one version of a system to another, as the phases that are performed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prismicx.systems.catalogue import version_id
+from prismicx.systems.package import NOTHING
+from prismicx.systems.path import Step
+from prismicx.systems.step import Phase, phases_of_step
+
+
+def phases_of_way(
+    system_id: str,
+    steps: Sequence[Step],
+    snapshot: str | None = None,
+    *,
+    configuration: str | None = None,
+    features: str | None = None,
+) -> list[Phase]:
+    """The phases of the steps of a way.
+
+    Args:
+        snapshot: the script that makes the version the way leads to from nothing; it is taken instead of the steps
+            where nothing is installed.
+        configuration, features: what was chosen, as JSON; None leaves it as it is.
+    """
+    if snapshot is not None and steps and steps[0].version_from == NOTHING:
+        target = version_id(system_id, steps[-1].version_to)
+        return [Phase(None, target, snapshot, configuration=configuration, features=features)]
+    return [
+        phase
+        for step in steps
+        for phase in phases_of_step(
+            None if step.version_from == NOTHING else version_id(system_id, step.version_from),
+            version_id(system_id, step.version_to), step.script, configuration=configuration, features=features,
+        )
+    ]  # fmt: skip
+
+
+def removal(system_id: str, version: str) -> Phase:
+    """The phase that removes an installed version, its schema and everything in it."""
+    return Phase(version_id(system_id, version), None, "")
