@@ -170,7 +170,7 @@ class Fleet:
             raise NotFound(
                 "rollout.unknown", f"there is no rollout {key}", "prismicx system rollouts shows those there are"
             )
-        counts: Any = await pool.fetchrow(queries.counts, key)
+        counts: Any = await pool.fetchrow(_of_rollout(queries.counts), key)
         # Tenants go on after a rollout that is finished: what it did stays done.
         done = counts["tenants"] - counts["failed"] if row["status"] == "finished" else counts["done"]
         return Rollout(
@@ -189,7 +189,7 @@ class Fleet:
         """Who failed in a rollout, grouped by cause; errors as `get`."""
         rollout = await self.get(rollout_id)
         pool = await self._postgres.pool("reporting", DATABASE)
-        rows = await pool.fetch(queries.failures, rollout.rollout_id)
+        rows = await pool.fetch(_of_rollout(queries.failures), rollout.rollout_id)
         return grouped([(row["error_code"], row["error_message"], row["tenant_id"]) for row in rows])
 
     async def status(self, system_id: str | None = None) -> Sequence[Standing]:
@@ -250,7 +250,7 @@ class Fleet:
                 await self._set_status(rollout.rollout_id, "running", None, ("paused", "running", "finished"))
                 rollout = await self.get(rollout.rollout_id)
             reading = await self._postgres.pool("reporting", DATABASE)
-            rows = await reading.fetch(queries.open_tenants, rollout.rollout_id)
+            rows = await reading.fetch(_of_rollout(queries.open_tenants), rollout.rollout_id)
             waiting = [row for row in rows if row["error_code"] is None]
             told = Progress(rollout.tenants, rollout.done, rollout.failed)
             runner = await self._runner(rollout, told, progress)
@@ -344,6 +344,10 @@ def _phases(rollout: Rollout, migrations: Sequence[Any], here: str | None, snaps
         )
     chosen = "{}" if here is None else None
     return phases_of_way(system_id, steps, snapshot, configuration=chosen, features=chosen)
+
+
+def _of_rollout(statement: str) -> str:
+    return f"{queries.of_rollout}\n{statement}"
 
 
 def _where(row: Any) -> Where:

@@ -66,40 +66,36 @@ WHERE r.rollout_id = $1
 -- name: rollouts
 SELECT rollout_id FROM prismicx.rollouts WHERE ($1::text IS NULL OR system_id = $1) ORDER BY created_at DESC LIMIT $2
 
--- name: counts
-SELECT count(*) AS tenants, count(*) FILTER (WHERE done) AS done,
-       count(*) FILTER (WHERE NOT done AND error_code IS NOT NULL) AS failed
-FROM (
-    SELECT rt.error_code,
+-- name: of_rollout
+-- The tenants of the rollout $1, and which of them are where it leads, as the ledger has it now; the three below begin
+-- with it.
+WITH of_rollout AS (
+    SELECT rt.tenant_id, rt.wave, rt.error_code, rt.error_message, r.system_id, t.version_id, t.status,
            CASE WHEN r.version_id IS NULL THEN t.tenant_id IS NULL
                 ELSE t.version_id = r.version_id AND t.status = 'installed' END IS TRUE AS done
     FROM prismicx.rollout_tenants rt
     JOIN prismicx.rollouts r ON r.rollout_id = rt.rollout_id
     LEFT JOIN public.tenant_systems t ON t.tenant_id = rt.tenant_id AND t.system_id = r.system_id
     WHERE rt.rollout_id = $1
-) AS counted
+)
+
+-- name: counts
+SELECT count(*) AS tenants, count(*) FILTER (WHERE done) AS done,
+       count(*) FILTER (WHERE NOT done AND error_code IS NOT NULL) AS failed
+FROM of_rollout
 
 -- name: open_tenants
-SELECT rt.tenant_id, rt.wave, rt.error_code, v.version, t.status, coalesce(u.phases_done, 0) AS phases_done
-FROM prismicx.rollout_tenants rt
-JOIN prismicx.rollouts r ON r.rollout_id = rt.rollout_id
-LEFT JOIN public.tenant_systems t ON t.tenant_id = rt.tenant_id AND t.system_id = r.system_id
-LEFT JOIN public.system_versions v ON v.version_id = t.version_id
-LEFT JOIN prismicx.unfinished_steps u ON u.tenant_id = rt.tenant_id AND u.system_id = r.system_id
-WHERE rt.rollout_id = $1
-  AND (CASE WHEN r.version_id IS NULL THEN t.tenant_id IS NULL
-            ELSE t.version_id = r.version_id AND t.status = 'installed' END) IS NOT TRUE
-ORDER BY rt.wave, rt.tenant_id
+SELECT o.tenant_id, o.wave, o.error_code, v.version, o.status, coalesce(u.phases_done, 0) AS phases_done
+FROM of_rollout o
+LEFT JOIN public.system_versions v ON v.version_id = o.version_id
+LEFT JOIN prismicx.unfinished_steps u ON u.tenant_id = o.tenant_id AND u.system_id = o.system_id
+WHERE NOT o.done
+ORDER BY o.wave, o.tenant_id
 
 -- name: failures
-SELECT rt.tenant_id, rt.error_code, rt.error_message, rt.attempts
-FROM prismicx.rollout_tenants rt
-JOIN prismicx.rollouts r ON r.rollout_id = rt.rollout_id
-LEFT JOIN public.tenant_systems t ON t.tenant_id = rt.tenant_id AND t.system_id = r.system_id
-WHERE rt.rollout_id = $1 AND rt.error_code IS NOT NULL
-  AND (CASE WHEN r.version_id IS NULL THEN t.tenant_id IS NULL
-            ELSE t.version_id = r.version_id AND t.status = 'installed' END) IS NOT TRUE
-ORDER BY rt.tenant_id
+SELECT tenant_id, error_code, error_message FROM of_rollout
+WHERE NOT done AND error_code IS NOT NULL
+ORDER BY tenant_id
 
 -- name: note_failure
 UPDATE prismicx.rollout_tenants
