@@ -237,8 +237,8 @@ class Fleet:
 
     async def _set_status(self, key: uuid.UUID, status: State, reason: str | None, sources: Sequence[State]) -> bool:
         pool = await self._postgres.pool("fleet", DATABASE)
-        done = await pool.execute(queries.set_status, key, status, reason, utc_now(), [*sources])
-        return not done.endswith(" 0")
+        done = await pool.fetchval(queries.set_status, key, status, reason, utc_now(), [*sources])
+        return done is not None
 
     async def _run(
         self, rollout: Rollout, progress: Told, *, resuming: bool = False, retry_failed: bool = False

@@ -111,6 +111,7 @@ UPDATE prismicx.rollouts
 SET status = $2::text, reason = $3, updated_at = $4::timestamp,
     finished_at = CASE WHEN $2::text IN ('finished', 'aborted') THEN $4::timestamp END
 WHERE rollout_id = $1 AND status = ANY ($5::text[])
+RETURNING rollout_id
 
 -- name: status
 SELECT status FROM prismicx.rollouts WHERE rollout_id = $1

@@ -24,6 +24,7 @@ from prismicx.statements import Statements
 from prismicx.systems.declarations import Feature, stored_declaration
 from prismicx.systems.folders import Identity, read_folder
 from prismicx.systems.linting import LintWarning, lint_if_possible, of_versions, refuse
+from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING, Package, Release
 from prismicx.systems.path import Step, find_path
 from prismicx.systems.requirements import Specifiers, check_published
@@ -183,10 +184,11 @@ class Catalogue:
         Raises:
             NotFound: ``system.unknown``.
         """
-        for system in await self.list():
-            if system.system_id == system_id:
-                return system
-        raise unknown_system(system_id)
+        pool = await self._pool()
+        row = await pool.fetchrow(queries.systems, None, None, None, system_id) if is_system_id(system_id) else None
+        if row is None:
+            raise unknown_system(system_id)
+        return System(**dict(row))
 
     async def versions(self, system_id: str) -> list[SystemVersion]:
         """The versions of a system, oldest first.
@@ -241,7 +243,7 @@ class Catalogue:
             )
         if vendor is not None:
             check_text("system.vendor_invalid", "vendor", vendor, 100)
-        rows = await (await self._pool()).fetch(queries.systems, type, status, vendor)
+        rows = await (await self._pool()).fetch(queries.systems, type, status, vendor, None)
         return [System(**dict(row)) for row in rows]
 
     async def _set_status(self, system_id: str, status: str) -> System:

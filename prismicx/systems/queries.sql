@@ -62,6 +62,7 @@ SELECT s.system_id, s.name, s.type, s.vendor, s.status, s.description,
        (SELECT count(*) FROM public.system_versions v WHERE v.system_id = s.system_id) AS versions
 FROM public.management_systems s
 WHERE ($1::text IS NULL OR s.type = $1) AND ($2::text IS NULL OR s.status = $2) AND ($3::text IS NULL OR s.vendor = $3)
+  AND ($4::text IS NULL OR s.system_id = $4)
 ORDER BY s.system_id
 
 -- name: system
