@@ -150,7 +150,3 @@ SELECT c.relname AS name, pg_get_viewdef(c.oid) AS definition,
        has_table_privilege($1, c.oid, 'SELECT') AS readable
 FROM pg_class c
 WHERE c.relnamespace = to_regnamespace('user_extensions') AND c.relkind = 'v' AND c.relname ~ '^tenant_'
-
--- name: tenant_schemas
-SELECT n.nspname AS name, pg_get_userbyid(n.nspowner) AS owner
-FROM pg_namespace n WHERE n.nspname ~ '^tenant_'

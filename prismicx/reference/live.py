@@ -42,16 +42,11 @@ class LiveCollection:
 
 @dataclass(slots=True)
 class Live:
-    """The databases by their names in the reference; ``insights`` is empty while there is no tenant.
-
-    Attributes:
-        insights_of: whose database the insights were read from.
-    """
+    """The databases by their names in the reference; ``insights`` is empty while there is no tenant."""
 
     postgres: dict[str, Catalogue] = field(default_factory=dict)
     mongo: dict[str, list[LiveCollection]] = field(default_factory=dict)
     tenants: int = 0
-    insights_of: str = ""
 
 
 async def read(settings: Settings, endpoints: Endpoints) -> Live:
@@ -83,7 +78,6 @@ async def read(settings: Settings, endpoints: Endpoints) -> Live:
             found = await _collection(client, held["database_name"], insights.name)
             if found is not None:
                 live.mongo[INSIGHTS] = [found]
-                live.insights_of = held["database_name"]
     return live
 
 

@@ -68,23 +68,6 @@ def is_concurrent(statement: Any) -> bool:
     return False
 
 
-def transactional(phase: Phase) -> str:
-    """What a phase does, as a statement that runs in a transaction: to try it, at the price of a longer lock."""
-    if not phase.concurrent:
-        return phase.sql
-    places = [
-        (token.start, token.end)
-        for token in postgast.scan(phase.sql).tokens
-        if postgast.pg_query_pb2.Token.Name(token.token) == "CONCURRENTLY"
-    ]
-    # DETACH PARTITION has the word at its end, the others before the first name; a function could be called so, too.
-    detaches = _statement(phase).WhichOneof("node") == "alter_table_stmt"
-    begin, end = places[-1 if detaches else 0]
-    data = phase.sql.encode()
-    plain: bytes = data[:begin] + b" " * (end - begin) + data[end:]
-    return plain.decode()
-
-
 def built_index(phase: Phase) -> str | None:
     """The name of the index that a phase builds; None where it builds none.
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import postgast
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prismicx.systems.phases import Phase, built_index, phases_of, transactional, with_placeholder, with_schema
+from prismicx.systems.phases import Phase, built_index, phases_of, with_placeholder, with_schema
 
 CONCURRENT = [
     "CREATE INDEX CONCURRENTLY i ON a (b)",
@@ -50,24 +49,6 @@ def test_phases_are_the_script(parts: list[tuple[str, str]], end: str) -> None:
         assert postgast.deparse(raw.stmt) == postgast.deparse(postgast.parse(statement).stmts[0].stmt)
     for before, after in pairwise(phases):
         assert before.concurrent or after.concurrent
-
-
-@pytest.mark.parametrize("statement", CONCURRENT)
-def test_a_phase_can_be_tried_in_a_transaction(statement: str) -> None:
-    (phase,) = phases_of(f"-- concurrently\n{statement}; -- concurrently")
-    assert phase.concurrent
-    tried = transactional(phase)
-    assert len(tried.encode()) == len(phase.sql.encode())
-    again = Phase(False, tried)
-    assert [item.concurrent for item in phases_of(tried)] == [False]
-    assert transactional(again) == tried
-
-
-def test_the_word_that_is_taken_out_is_the_keyword() -> None:
-    (phase,) = phases_of("CREATE INDEX CONCURRENTLY i ON a (concurrently(b))")
-    assert transactional(phase) == "CREATE INDEX              i ON a (concurrently(b))"
-    (phase,) = phases_of("ALTER TABLE ä DETACH PARTITION b CONCURRENTLY;")
-    assert transactional(phase) == "ALTER TABLE ä DETACH PARTITION b             ;"
 
 
 def test_the_index_that_is_built_has_a_name() -> None:
