@@ -24,10 +24,11 @@ _FORGETS_AFTER = 50
 """Steps after which a backend forgets its plans: at those of each step's function, which is no more, it looks again
 for every table that changes."""
 
-_LOST = (
+LOST = (
     asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError,
 )  # fmt: skip
+"""What is raised when the connection was lost."""
 
 
 class Link:
@@ -53,9 +54,9 @@ class Link:
         self._sent += 1
         try:
             await connection.execute(text)
-        except _LOST as error:
+        except LOST as error:
             self._drop()
-            raise _lost(error) from error
+            raise lost(error) from error
         except asyncpg.PostgresError:
             await self._reset()
             raise
@@ -68,16 +69,16 @@ class Link:
         connection = await self._opened()
         try:
             return await connection.fetchval(text)
-        except _LOST as error:
+        except LOST as error:
             self._drop()
-            raise _lost(error) from error
+            raise lost(error) from error
 
     async def end(self, text: str) -> None:
         """A last word, if the connection is still there; where it cannot be said, the connection is dropped."""
         if self._connection is not None:
             try:
                 await self._connection.execute(text)
-            except (asyncpg.PostgresError, *_LOST):
+            except (asyncpg.PostgresError, *LOST):
                 self._drop()
 
     async def recycle(self) -> None:
@@ -104,7 +105,7 @@ class Link:
         connection: Any = self._connection
         try:
             await connection.execute("ROLLBACK; RESET ALL")
-        except (asyncpg.PostgresError, *_LOST):
+        except (asyncpg.PostgresError, *LOST):
             self._drop()
 
     def _drop(self) -> None:
@@ -113,7 +114,8 @@ class Link:
             connection.terminate()
 
 
-def _lost(error: BaseException) -> Unavailable:
+def lost(error: BaseException) -> Unavailable:
+    """The error for a connection that is no more."""
     return Unavailable("postgres.lost", f"the connection to PostgreSQL was lost: {error}", "try again, or resume")
 
 

@@ -24,12 +24,12 @@ from prismicx.remembered import Remembered
 from prismicx.systems.catalogue import DATABASE, DEPRECATED, queries, unknown_system, version_id
 from prismicx.systems.declarations import Choices, Declaration, stored_choices, stored_declaration
 from prismicx.systems.drift import check_no_drift
-from prismicx.systems.execution import Link, perform
+from prismicx.systems.execution import LOST, Link, lost, perform
 from prismicx.systems.failure import failure_of
 from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import find_path, find_version
-from prismicx.systems.patience import patiently
+from prismicx.systems.patience import PASSING, patiently
 from prismicx.systems.requirements import (
     Held,
     by_system,
@@ -153,6 +153,7 @@ class Installations:
         Raises:
             InvalidInput: ``system.configuration_invalid``, naming where in it which rule is broken.
             NotFound: ``system.unknown`` or ``system.version_unknown``.
+            Unavailable: ``postgres.lost``.
             Conflict: ``system.installed``, ``system.type_taken``, ``system.deprecated``, ``system.dependency``,
                 ``system.incompatible``, ``system.busy`` or ``system.migration_failed``; in the last case the tenant's
                 row tells the error and the schema is as it was.
@@ -179,6 +180,7 @@ class Installations:
         Raises:
             InvalidInput: ``system.configuration_invalid`` when the other version does not take what is set.
             NotFound: as `install`, or ``system.not_installed``.
+            Unavailable: as `install`.
             Conflict: as `install`, ``system.irreversible``, or ``system.drift``, naming the differences.
         """
         return await self._change(system_id, _Change(version, configuration, features, force), installing=False)
@@ -216,6 +218,7 @@ class Installations:
 
         Raises:
             NotFound: ``system.unknown`` or ``system.not_installed``.
+            Unavailable: ``postgres.lost``.
             Conflict: ``system.dependency`` when another system of the tenant needs it, ``system.busy``,
                 ``system.migration_failed``.
         """
@@ -252,6 +255,15 @@ class Installations:
     ) -> None:
         try:
             await patiently(work, _PATIENCE)
+        except PASSING as error:
+            # Nothing is wrong with the tenant, so there is nothing to write down.
+            raise Conflict(
+                "system.busy",
+                f"{system_id} for {self._tenant_id}: others were in the way for {_PATIENCE:g} seconds: {error}",
+                "the schema is as it was; try again when they are done",
+            ) from error
+        except LOST as error:
+            raise lost(error) from error
         except asyncpg.PostgresError as error:
             failure = failure_of(error)
             await self.record_failure(system_id, version, installing, failure)

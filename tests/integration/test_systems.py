@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from prismicx import BoundaryViolation, Conflict, InvalidInput, NotFound, Platform
+from prismicx import BoundaryViolation, Conflict, InvalidInput, NotFound, Platform, Unavailable
 from prismicx.names import Names
 from prismicx.platform import open_platform
 from prismicx.settings import Settings
-from prismicx.systems import package
+from prismicx.systems import installation, package
 from tests.support import administrator, make_package
 
 ROOT = Path(__file__).parents[2]
@@ -276,6 +276,41 @@ async def test_a_failed_migration_leaves_the_schema_and_tells_the_operator(
             async with scope.system("failing").sql():
                 pass
         assert (await scope.systems.install("failing", "1.0")).error_message is None
+
+
+async def test_what_is_nobodys_data_is_not_written_down(
+    px: Platform, settings: Settings, new_id: Id, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installation, "_PATIENCE", 0.5)
+    folder = make_package(
+        tmp_path / "s", "passing",
+        ("CREATE TABLE a (b int);", None),
+        ("ALTER TABLE a ADD c int;", None),
+        # A server that ends the session, as it does when it is stopped; the trial goes on.
+        ("DO $$ BEGIN IF current_schema NOT LIKE '%trial%' THEN RAISE EXCEPTION 'stop' USING ERRCODE = '57P01'; "
+         "END IF; END $$;", None),
+    )  # fmt: skip
+    await px.catalogue.publish(folder)
+    tenant = new_id()
+    await px.tenants.create(tenant, name="P", isolation="shared")
+    admin = await administrator(settings, "management_system_repository")
+    try:
+        async with px.tenant(tenant) as scope:
+            schema = (await scope.systems.install("passing", "1.0")).schema
+            async with admin.transaction():
+                await admin.execute(f'SELECT * FROM "{schema}".a')
+                with pytest.raises(Conflict) as busy:
+                    await scope.systems.migrate("passing", "2.0")
+            assert busy.value.code == "system.busy"
+            assert "lock timeout" in busy.value.message
+            with pytest.raises(Unavailable) as gone:
+                await scope.systems.migrate("passing")
+            assert gone.value.code == "postgres.lost"
+            (row,) = await scope.systems.list()
+            assert (row.version, row.status, row.error_message) == ("1.0", "installed", None)
+            assert (await scope.systems.migrate("passing", "2.0")).version == "2.0"
+    finally:
+        await admin.close()
 
 
 async def test_what_the_grammar_lets_through_the_role_stops(
