@@ -16,7 +16,7 @@ from prismicx.categories.repository import OF_CHILDREN
 from prismicx.categories.values import ATTRIBUTE_TYPES, Attribute, Category, attributes_of
 from prismicx.cli.door import Door, command, json_value, pairs, shown, table
 from prismicx.cli.files import opened, progress, written
-from prismicx.cli.scope import in_scope, of_tenant, show_page
+from prismicx.cli.scope import in_scope, of_tenant, paged, show_page, versioned
 
 _COLUMNS = ["category_id", "name", "description"]
 _READABLE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
@@ -53,12 +53,11 @@ def show(door: Door, category_id: str, tenant_id: str) -> None:
 @command(category, "children")
 @click.argument("category_id", metavar="[ID]", required=False)
 @of_tenant
-@click.option("--after", help="The `next` of the page before.")
-@click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
+@paged
 def children(door: Door, category_id: str | None, tenant_id: str, **page: Any) -> None:
     """The categories directly below another, or at the root."""
     found = in_scope(door, tenant_id, lambda scope: scope.categories.children(category_id, **page))
-    show_page(door, "categories", found, _described, _COLUMNS)
+    show_page(door, "categories", found, versioned, _COLUMNS)
 
 
 @command(category, "tree")
@@ -69,7 +68,7 @@ def children(door: Door, category_id: str | None, tenant_id: str, **page: Any) -
 def tree(door: Door, category_id: str | None, tenant_id: str, levels: int | None, ids: bool) -> None:
     """A category and everything below it, or all trees."""
     found = in_scope(door, tenant_id, lambda scope: scope.categories.subtree(category_id, levels=levels))
-    door.show([_described(item) for item in found], lambda _: _draw(found, ids))
+    door.show([versioned(item) for item in found], lambda _: _draw(found, ids))
 
 
 @command(category, "path")
@@ -78,21 +77,18 @@ def tree(door: Door, category_id: str | None, tenant_id: str, levels: int | None
 def path(door: Door, category_id: str, tenant_id: str) -> None:
     """The categories from the root down to one."""
     found = in_scope(door, tenant_id, lambda scope: scope.categories.path(category_id))
-    door.show(
-        [_described(item) for item in found], lambda _: click.echo(" > ".join(shown(item.name) for item in found))
-    )
+    door.show([versioned(item) for item in found], lambda _: click.echo(" > ".join(shown(item.name) for item in found)))
 
 
 @command(category, "search")
 @click.argument("text")
 @of_tenant
 @click.option("--under", metavar="ID", help="Only below this category.")
-@click.option("--after", help="The `next` of the page before.")
-@click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
+@paged
 def search(door: Door, text: str, tenant_id: str, **filters: Any) -> None:
     """Categories whose names hold a text, in capitals or small letters."""
     found = in_scope(door, tenant_id, lambda scope: scope.categories.search(text, **filters))
-    show_page(door, "categories", found, _described, _COLUMNS)
+    show_page(door, "categories", found, versioned, _COLUMNS)
 
 
 @command(category, "rename")
@@ -237,13 +233,9 @@ def check(door: Door, tenant_id: str, repair: bool) -> None:
 
 
 def _show(door: Door, tenant_id: str, work: Any) -> None:
-    found = _described(in_scope(door, tenant_id, work))
+    found = versioned(in_scope(door, tenant_id, work))
     found["attributes"] = found["attributes"] if door.json else _short(found["attributes"])
     door.show(found, pairs)
-
-
-def _described(found: Category) -> dict[str, Any]:
-    return {**asdict(found), "version": found.version}
 
 
 def _short(attributes: Iterable[Any]) -> str:

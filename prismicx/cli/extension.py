@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from typing import Any
 
 import click
 
 from prismicx.cli.door import Door, command, json_object, pairs, table
-from prismicx.cli.scope import in_scope, of_tenant, show_page
+from prismicx.cli.scope import in_scope, of_tenant, paged, show_one, show_page, versioned
 from prismicx.errors import InvalidInput
 from prismicx.extensions.values import ORDERS, Extension
 from prismicx.platform import TenantScope
@@ -35,7 +34,7 @@ def extension() -> None:
 def create(door: Door, user_id: str, tenant_id: str, disabled: bool, metadata: str | None, **values: Any) -> None:
     """Give a user an extension."""
     values |= {"enabled": not disabled, "metadata": json_object("metadata", metadata) if metadata is not None else None}
-    _show(door, tenant_id, lambda scope: scope.extensions.create(user_id, **values))
+    show_one(door, tenant_id, lambda scope: scope.extensions.create(user_id, **values))
 
 
 @command(extension, "list")
@@ -43,12 +42,11 @@ def create(door: Door, user_id: str, tenant_id: str, disabled: bool, metadata: s
 @click.option("--user", "user_id", metavar="USER", help="Only those of this user.")
 @click.option("--type", help="Type, such as widget or welcome.")
 @click.option("--enabled/--disabled", default=None, help="Only those switched on, or off.")
-@click.option("--after", help="The `next` of the page before.")
-@click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
+@paged
 def list_command(door: Door, tenant_id: str, **filters: Any) -> None:
     """Extensions in the order of their priorities."""
     page = in_scope(door, tenant_id, lambda scope: scope.extensions.list(**filters))
-    show_page(door, "extensions", page, _described, _COLUMNS)
+    show_page(door, "extensions", page, versioned, _COLUMNS)
 
 
 @command(extension, "show")
@@ -61,7 +59,7 @@ def show(door: Door, extension_id: str, tenant_id: str) -> None:
         found = await scope.extensions.get(extension_id)
         factors = [asdict(factor) for factor in await scope.extensions.factors(extension_id)]
         practicality = asdict(await scope.extensions.practicality(extension_id))
-        return {**_described(found), "factors": factors, "practicality": practicality}
+        return {**versioned(found), "factors": factors, "practicality": practicality}
 
     door.show(in_scope(door, tenant_id, work), pairs)
 
@@ -82,7 +80,7 @@ def update(
     given = {name: value for name, value in changes.items() if value is not None}
     if metadata is not None:
         given["metadata"] = json_object("metadata", metadata)
-    _show(door, tenant_id, lambda scope: scope.extensions.update(extension_id, version=version, **given))
+    show_one(door, tenant_id, lambda scope: scope.extensions.update(extension_id, version=version, **given))
 
 
 @command(extension, "enable")
@@ -90,7 +88,7 @@ def update(
 @of_tenant
 def enable(door: Door, extension_id: str, tenant_id: str) -> None:
     """Switch an extension on."""
-    _show(door, tenant_id, lambda scope: scope.extensions.enable(extension_id))
+    show_one(door, tenant_id, lambda scope: scope.extensions.enable(extension_id))
 
 
 @command(extension, "disable")
@@ -98,7 +96,7 @@ def enable(door: Door, extension_id: str, tenant_id: str) -> None:
 @of_tenant
 def disable(door: Door, extension_id: str, tenant_id: str) -> None:
     """Switch an extension off."""
-    _show(door, tenant_id, lambda scope: scope.extensions.disable(extension_id))
+    show_one(door, tenant_id, lambda scope: scope.extensions.disable(extension_id))
 
 
 @command(extension, "reorder")
@@ -131,7 +129,7 @@ def use(door: Door, extension_id: str, tenant_id: str, times: int) -> None:
         await scope.extensions.record_use(extension_id, times)
         return await scope.extensions.get(extension_id)
 
-    _show(door, tenant_id, work)
+    show_one(door, tenant_id, work)
 
 
 @command(extension, "feedback")
@@ -145,7 +143,7 @@ def feedback(door: Door, extension_id: str, score: float, tenant_id: str) -> Non
         await scope.extensions.record_feedback(extension_id, score)
         return await scope.extensions.get(extension_id)
 
-    _show(door, tenant_id, work)
+    show_one(door, tenant_id, work)
 
 
 @command(extension, "rate")
@@ -156,8 +154,7 @@ def feedback(door: Door, extension_id: str, score: float, tenant_id: str) -> Non
 @click.option("--weight", type=float, default=1.0, show_default=True, help="Weight of the value in the mean.")
 def rate(door: Door, extension_id: str, factor: str, value: int, tenant_id: str, weight: float) -> None:
     """Rate a factor from 1 to 10; prints how practical the extension is then."""
-    done = in_scope(door, tenant_id, lambda scope: scope.extensions.rate(extension_id, factor, value, weight))
-    door.show(asdict(done), pairs)
+    show_one(door, tenant_id, lambda scope: scope.extensions.rate(extension_id, factor, value, weight), asdict)
 
 
 @command(extension, "unrate")
@@ -166,7 +163,7 @@ def rate(door: Door, extension_id: str, factor: str, value: int, tenant_id: str,
 @of_tenant
 def unrate(door: Door, extension_id: str, factor: str, tenant_id: str) -> None:
     """Remove a factor; prints how practical the extension is then."""
-    door.show(asdict(in_scope(door, tenant_id, lambda scope: scope.extensions.unrate(extension_id, factor))), pairs)
+    show_one(door, tenant_id, lambda scope: scope.extensions.unrate(extension_id, factor), asdict)
 
 
 @command(extension, "what-if")
@@ -182,7 +179,7 @@ def what_if(door: Door, extension_id: str, weights: tuple[str, ...], tenant_id: 
             given[name] = float(text)
         except ValueError as error:
             raise InvalidInput("usage.number", f"{item} names no weight", "give FACTOR=WEIGHT, as speed=2.5") from error
-    door.show(asdict(in_scope(door, tenant_id, lambda scope: scope.extensions.what_if(extension_id, given))), pairs)
+    show_one(door, tenant_id, lambda scope: scope.extensions.what_if(extension_id, given), asdict)
 
 
 @command(extension, "ranking")
@@ -193,11 +190,3 @@ def ranking(door: Door, tenant_id: str, by: Any, limit: int) -> None:
     """The tenant's extensions, the best first."""
     rows = in_scope(door, tenant_id, lambda scope: scope.extensions.ranking(by, limit=limit))
     door.show([asdict(row) for row in rows], lambda data: table(data, _RANKED))
-
-
-def _show(door: Door, tenant_id: str, work: Callable[[TenantScope], Coroutine[Any, Any, Extension]]) -> None:
-    door.show(_described(in_scope(door, tenant_id, work)), pairs)
-
-
-def _described(found: Extension) -> dict[str, Any]:
-    return {**asdict(found), "metadata": dict(found.metadata), "version": found.version}

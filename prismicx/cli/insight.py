@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict
 from typing import Any
 
 import click
 
 from prismicx.cli.door import Door, command, pairs, shown, time_value
-from prismicx.cli.scope import in_scope, of_tenant, show_page
+from prismicx.cli.scope import in_scope, of_tenant, paged, show_one, show_page, versioned
 from prismicx.insights.values import Profile, Subtopic, Summary, Topic
 from prismicx.platform import TenantScope
 
@@ -34,12 +33,6 @@ def _of(*names: str) -> Callable[[Function], Function]:
     return decorate
 
 
-def _paged(function: Function) -> Function:
-    """The options of a list in pages."""
-    limit = click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
-    return click.option("--after", help="The `next` of the page before.")(limit(function))
-
-
 _version = click.option("--version", help="Only if it still has this version.")
 _order = click.argument("order", nargs=-1, required=True, metavar="ID...")
 
@@ -54,7 +47,7 @@ def show(door: Door, user_id: str, tenant_id: str) -> None:
 
 @command(insight, "list")
 @of_tenant
-@_paged
+@paged
 def list_command(door: Door, tenant_id: str, **page: Any) -> None:
     """Of whom something is known."""
     found = in_scope(door, tenant_id, lambda scope: scope.insights.list(**page))
@@ -64,7 +57,7 @@ def list_command(door: Door, tenant_id: str, **page: Any) -> None:
 @command(insight, "users")
 @of_tenant
 @click.option("--topic", required=True, help="The topic's name.")
-@_paged
+@paged
 def users(door: Door, tenant_id: str, topic: str, **page: Any) -> None:
     """Users that have a topic of this name."""
     found = in_scope(door, tenant_id, lambda scope: scope.insights.users_by_topic(topic, **page))
@@ -74,7 +67,7 @@ def users(door: Door, tenant_id: str, topic: str, **page: Any) -> None:
 @command(insight, "changed")
 @of_tenant
 @click.option("--since", required=True, help="At this time or later, as 2026-01-31T12:00; UTC unless it has a zone.")
-@_paged
+@paged
 def changed(door: Door, tenant_id: str, since: str, **page: Any) -> None:
     """What changed since a time, the longest unchanged first."""
     moment: Any = time_value("--since", since)
@@ -198,11 +191,11 @@ _commands_of("resource", "url")
 
 
 def _show(door: Door, tenant_id: str, work: Callable[[TenantScope], Coroutine[Any, Any, Topic | Subtopic]]) -> None:
-    door.show(_described(in_scope(door, tenant_id, work)), pairs)
+    show_one(door, tenant_id, work, _described)
 
 
 def _described(found: Summary | Topic | Subtopic) -> dict[str, Any]:
-    held = {**asdict(found), "version": found.version}
+    held = versioned(found)
     if isinstance(found, Profile):
         held["topics"] = [_described(topic) for topic in found.topics]
     elif isinstance(found, Topic):

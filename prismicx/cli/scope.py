@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
 
-from prismicx.cli.door import Door, table
+from prismicx.cli.door import Door, pairs, table
 from prismicx.pages import Page
 from prismicx.platform import TenantScope, open_platform
 
@@ -15,6 +16,12 @@ from prismicx.platform import TenantScope, open_platform
 def of_tenant(function: Callable[..., None]) -> Callable[..., None]:
     """The option that names the tenant."""
     return click.option("--tenant", "tenant_id", required=True, metavar="ID", help="The tenant.")(function)
+
+
+def paged(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of a list in pages."""
+    limit = click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
+    return click.option("--after", help="The `next` of the page before.")(limit(function))
 
 
 def in_scope(door: Door, tenant_id: str, work: Callable[[TenantScope], Coroutine[Any, Any, Any]]) -> Any:
@@ -25,6 +32,21 @@ def in_scope(door: Door, tenant_id: str, work: Callable[[TenantScope], Coroutine
             return await work(scope)
 
     return door.run(run())
+
+
+def versioned(found: Any) -> dict[str, Any]:
+    """What is known of something, with its version."""
+    return {**asdict(found), "version": found.version}
+
+
+def show_one(
+    door: Door,
+    tenant_id: str,
+    work: Callable[[TenantScope], Coroutine[Any, Any, Any]],
+    described: Callable[[Any], dict[str, Any]] = versioned,
+) -> None:
+    """Run an operation in the scope of a tenant, and show what it gives."""
+    door.show(described(in_scope(door, tenant_id, work)), pairs)
 
 
 def show_page(

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from prismicx.cli.door import Door, command, json_object, pairs, table, time_value
-from prismicx.cli.scope import in_scope, of_tenant, show_page
+from prismicx.cli.scope import in_scope, of_tenant, paged, show_one, show_page
 from prismicx.tasks.values import STATUSES, NewTask
 
 _COLUMNS = ["task_id", "service", "type", "status", "priority", "created_at"]
@@ -35,9 +35,8 @@ def enqueue(
     """Put a task, or many, where their service will find them."""
     if many is None:
         held = json_object("payload", payload)
-        made = in_scope(door, tenant_id, lambda scope: scope.tasks.enqueue(
-            service=service, type=type, payload=held, priority=priority))  # fmt: skip
-        door.show(asdict(made), pairs)
+        show_one(door, tenant_id, lambda scope: scope.tasks.enqueue(
+            service=service, type=type, payload=held, priority=priority), asdict)  # fmt: skip
         return
     with sys.stdin if str(many) == "-" else many.open(encoding="utf-8") as source:
         lines = [(number, line) for number, line in enumerate(source, 1) if line.strip()]
@@ -53,8 +52,7 @@ def enqueue(
 @click.option("--service", help="Service that runs it.")
 @click.option("--since", help="Enqueued at this time or later, as 2026-01-31T12:00; UTC unless it has a zone.")
 @click.option("--until", help="Enqueued before this time.")
-@click.option("--after", help="The `next` of the page before.")
-@click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
+@paged
 def list_command(door: Door, tenant_id: str, since: str | None, until: str | None, **filters: Any) -> None:
     """Tasks in the order they were enqueued."""
     filters |= {"since": time_value("--since", since), "until": time_value("--until", until)}
@@ -67,7 +65,7 @@ def list_command(door: Door, tenant_id: str, since: str | None, until: str | Non
 @of_tenant
 def show(door: Door, task_id: str, tenant_id: str) -> None:
     """A task with its payload and what came of it."""
-    door.show(asdict(in_scope(door, tenant_id, lambda scope: scope.tasks.get(task_id))), pairs)
+    show_one(door, tenant_id, lambda scope: scope.tasks.get(task_id), asdict)
 
 
 @command(task, "cancel")
@@ -75,7 +73,7 @@ def show(door: Door, task_id: str, tenant_id: str) -> None:
 @of_tenant
 def cancel(door: Door, task_id: str, tenant_id: str) -> None:
     """Cancel a task that waits or runs."""
-    door.show(asdict(in_scope(door, tenant_id, lambda scope: scope.tasks.cancel(task_id))), pairs)
+    show_one(door, tenant_id, lambda scope: scope.tasks.cancel(task_id), asdict)
 
 
 @command(task, "retry")
@@ -83,7 +81,7 @@ def cancel(door: Door, task_id: str, tenant_id: str) -> None:
 @of_tenant
 def retry(door: Door, task_id: str, tenant_id: str) -> None:
     """Let a task that failed or was cancelled wait again."""
-    door.show(asdict(in_scope(door, tenant_id, lambda scope: scope.tasks.retry(task_id))), pairs)
+    show_one(door, tenant_id, lambda scope: scope.tasks.retry(task_id), asdict)
 
 
 @command(task, "stats")

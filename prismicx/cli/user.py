@@ -11,7 +11,7 @@ import click
 
 from prismicx.cli.door import Door, command, json_object, json_value, pairs
 from prismicx.cli.files import opened, progress, written
-from prismicx.cli.scope import in_scope, of_tenant, show_page
+from prismicx.cli.scope import in_scope, of_tenant, paged, show_one, show_page, versioned
 from prismicx.platform import TenantScope
 from prismicx.users.transfer import FORMATS, Format
 from prismicx.users.values import STATUSES, User
@@ -42,8 +42,7 @@ def create(door: Door, tenant_id: str, password_stdin: bool, metadata: str | Non
     """Make a user."""
     password = _password() if password_stdin else None
     held = json_object("metadata", metadata) if metadata is not None else None
-    made = in_scope(door, tenant_id, lambda scope: scope.users.create(password=password, metadata=held, **values))
-    door.show(_described(made), pairs)
+    show_one(door, tenant_id, lambda scope: scope.users.create(password=password, metadata=held, **values))
 
 
 @command(user, "list")
@@ -51,12 +50,11 @@ def create(door: Door, tenant_id: str, password_stdin: bool, metadata: str | Non
 @click.option("--status", type=click.Choice(STATUSES), help="Only those in this state.")
 @click.option("--role", help="Role, such as admin or user.")
 @click.option("--text", help="What username, address, first or last name holds.")
-@click.option("--after", help="The `next` of the page before.")
-@click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
+@paged
 def list_command(door: Door, tenant_id: str, **filters: Any) -> None:
     """Users in the order of their addresses."""
     page = in_scope(door, tenant_id, lambda scope: scope.users.list(**filters))
-    show_page(door, "users", page, _described, _COLUMNS)
+    show_page(door, "users", page, versioned, _COLUMNS)
 
 
 @command(user, "show")
@@ -64,7 +62,7 @@ def list_command(door: Door, tenant_id: str, **filters: Any) -> None:
 @of_tenant
 def show(door: Door, who: str, tenant_id: str) -> None:
     """A user, by id, address or username."""
-    door.show(_described(in_scope(door, tenant_id, lambda scope: _found(scope, who))), pairs)
+    show_one(door, tenant_id, lambda scope: _found(scope, who))
 
 
 @command(user, "update")
@@ -82,8 +80,7 @@ def update(door: Door, user_id: str, tenant_id: str, version: str | None, metada
     given = {name: value for name, value in changes.items() if value is not None}
     if metadata is not None:
         given["metadata"] = json_object("metadata", metadata)
-    changed = in_scope(door, tenant_id, lambda scope: scope.users.update(user_id, version=version, **given))
-    door.show(_described(changed), pairs)
+    show_one(door, tenant_id, lambda scope: scope.users.update(user_id, version=version, **given))
 
 
 @command(user, "activate")
@@ -91,7 +88,7 @@ def update(door: Door, user_id: str, tenant_id: str, version: str | None, metada
 @of_tenant
 def activate(door: Door, user_id: str, tenant_id: str) -> None:
     """Let a user log in again."""
-    door.show(_described(in_scope(door, tenant_id, lambda scope: scope.users.activate(user_id))), pairs)
+    show_one(door, tenant_id, lambda scope: scope.users.activate(user_id))
 
 
 @command(user, "deactivate")
@@ -99,7 +96,7 @@ def activate(door: Door, user_id: str, tenant_id: str) -> None:
 @of_tenant
 def deactivate(door: Door, user_id: str, tenant_id: str) -> None:
     """Refuse a user's logins; what it has stays."""
-    door.show(_described(in_scope(door, tenant_id, lambda scope: scope.users.deactivate(user_id))), pairs)
+    show_one(door, tenant_id, lambda scope: scope.users.deactivate(user_id))
 
 
 @command(user, "delete")
@@ -127,7 +124,7 @@ def set_password(door: Door, user_id: str, tenant_id: str) -> None:
 def login(door: Door, email: str, tenant_id: str) -> None:
     """See whether a password, from standard input or asked for, lets a user in. Exit code 5 when not."""
     password = _password()
-    door.show(_described(in_scope(door, tenant_id, lambda scope: scope.users.login(email, password))), pairs)
+    show_one(door, tenant_id, lambda scope: scope.users.login(email, password))
 
 
 @command(user, "import")
@@ -219,10 +216,6 @@ async def _found(scope: TenantScope, who: str) -> User:
     if who.count("-") == 4 and len(who) == 36:
         return await scope.users.get(who)
     return await scope.users.by_username(who)
-
-
-def _described(found: User) -> dict[str, Any]:
-    return {**asdict(found), "metadata": dict(found.metadata), "version": found.version}
 
 
 def _password() -> str:
