@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ from prismicx.fleet.plan import queries
 from prismicx.names import Names
 from prismicx.systems.ddl import Roles, repair
 from prismicx.systems.definitions import Definitions
-from prismicx.systems.differences import Difference, differences
-from prismicx.systems.shape import hashes, shape_of
+from prismicx.systems.differences import Difference
+from prismicx.systems.drift import differences_at, hashes_at
 from prismicx.systems.step import Place, place_of
 
 
@@ -67,7 +67,7 @@ async def find_drift(
         for row, place in held
         if row["shape_hash"] is not None and (row["tenant_id"], row["system_id"]) not in between
     ]
-    found = await hashes(connection, [(place.schema, place.owner, place.user) for _, place in known])
+    found = await hashes_at(connection, [place for _, place in known])
     expected: dict[str, Definitions] = {}
     drifted = []
     for row, place in known:
@@ -81,12 +81,11 @@ async def find_drift(
 
 
 async def _drifted(
-    connection: PooledConnection, row: Any, place: Place, expected: Definitions, found: dict[str, str]
+    connection: PooledConnection, row: Any, place: Place, expected: Definitions, found: Mapping[str, str]
 ) -> Drifted:
     if place.schema not in found:
         missing: tuple[Difference, ...] = (Difference("schema", place.schema, "missing", "", "schema", ""),)
         return Drifted(row["tenant_id"], row["system_id"], row["version"], place.schema, missing, ())
-    shape = await shape_of(connection, place.schema, place.owner, place.user)
-    differ = differences(expected.shape, shape)
+    differ = await differences_at(connection, place, expected)
     mending = repair(differ, expected, Roles(place.schema, place.owner, place.user))
     return Drifted(row["tenant_id"], row["system_id"], row["version"], place.schema, tuple(differ), tuple(mending))

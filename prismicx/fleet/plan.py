@@ -16,6 +16,7 @@ from prismicx.names import Names
 from prismicx.statements import Statements
 from prismicx.systems.catalogue import DEPRECATED, unknown_system
 from prismicx.systems.declarations import Declaration, stored_choices, stored_declaration
+from prismicx.systems.drift import hashes_at
 from prismicx.systems.installation import INSTALLED
 from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
@@ -33,7 +34,6 @@ from prismicx.systems.requirements import (
     not_installed,
     platform_parts,
 )
-from prismicx.systems.shape import hashes
 from prismicx.systems.step import place_of
 from prismicx.tenants.registry import Registry
 from prismicx.tenants.values import Status
@@ -143,7 +143,7 @@ class Planner:
             if here in expected
             for tenant_id in tenants
         }
-        found = await hashes(connection, [(place.schema, place.owner, place.user) for place in places.values()])
+        found = await hashes_at(connection, places.values())
         for here, tenants in groups.items():
             for tenant_id in [name for name in tenants if name in places]:
                 if found.get(places[tenant_id].schema) != expected.get(here):

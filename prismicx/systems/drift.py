@@ -1,16 +1,32 @@
-"""Whether a tenant's schema is what its version makes, before a step that was tried from there."""
+"""Whether a tenant's schema is what its version makes: looked at before a step that was tried from there, too."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 
 from prismicx.engines.postgres import PooledConnection
 from prismicx.errors import Conflict
 from prismicx.systems.catalogue import queries
 from prismicx.systems.definitions import Definitions
-from prismicx.systems.differences import differences
+from prismicx.systems.differences import Difference, differences
 from prismicx.systems.shape import hashes, shape_of
 from prismicx.systems.step import Place
 
 _SHOWN = 5
+
+
+async def hashes_at(connection: PooledConnection, places: Iterable[Place]) -> Mapping[str, str]:
+    """By schema, the hash of what is found at a place; a schema that is not there has none."""
+    return await hashes(connection, [(place.schema, place.owner, place.user) for place in places])
+
+
+async def differences_at(connection: PooledConnection, place: Place, expected: Definitions) -> list[Difference]:
+    """In what a schema differs from what was expected of it.
+
+    Raises:
+        NotFound: ``schema.missing``.
+    """
+    return differences(expected.shape, await shape_of(connection, place.schema, place.owner, place.user))
 
 
 async def check_no_drift(connection: PooledConnection, place: Place, version: str) -> None:
@@ -27,11 +43,9 @@ async def check_no_drift(connection: PooledConnection, place: Place, version: st
     between = await connection.fetchval(queries.phases_done, place.system_id)
     if trial is None or between:
         return
-    names = (place.schema, place.owner, place.user)
-    if (await hashes(connection, [names])).get(place.schema) == trial["shape_hash"]:
+    if (await hashes_at(connection, [place])).get(place.schema) == trial["shape_hash"]:
         return
-    found = await shape_of(connection, *names)
-    told = [str(item) for item in differences(Definitions.from_json(trial["shape"]).shape, found)]
+    told = [str(item) for item in await differences_at(connection, place, Definitions.from_json(trial["shape"]))]
     more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
     raise Conflict(
         "system.drift",
