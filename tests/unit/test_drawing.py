@@ -3,83 +3,37 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from itertools import combinations, pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prismicx.reference import _svg
 from prismicx.reference._drawing import (
     Architecture,
-    Arrow,
-    Box,
     Diagram,
     Entity,
     Field,
-    Layer,
     Relation,
-    architecture_mermaid,
     architecture_svg,
-    mermaid,
     svg,
+)
+from tests.unit.drawings import (
+    ACTIVE,
+    INSIGHTS,
+    SYSTEM,
+    TENANT_DATABASE,
+    TENANTS,
+    any_input,
+    architectures,
+    diagrams,
 )
 
 SVG = "{http://www.w3.org/2000/svg}"
-
-USERS = Entity(
-    "user_data.users",
-    (
-        Field("id", "integer", "PK", required=True),
-        Field("tenant_id", "varchar(50)", "FK", required=True),
-        Field("created_at", "timestamp without time zone"),
-        Field("status", "text", note="active | suspended"),
-    ),
-    note="row-level security: tenant_isolation_policy",
-)
-PROFILES = Entity("user_data.profiles", (Field("user_id", "integer", "PK,FK", required=True),))
-TENANTS = Entity("registry.tenants", (Field("tenant_id", "varchar(50)", "PK"), Field("name", "text", "UK")))
-ACTIVE = Entity("user_data.active_users", (Field("id", "integer"),), kind="view")
-TENANT_DATABASE = Diagram(
-    "Tenant database",
-    (USERS, PROFILES, TENANTS, ACTIVE),
-    (
-        Relation("user_data.users", "registry.tenants", "tenant_id"),
-        Relation("user_data.profiles", "user_data.users", "user_id", many=False),
-        Relation("user_data.users", "user_data.users", "invited by"),
-    ),
-    {"registry": ("registry.tenants",), "user_data": (USERS.name, PROFILES.name, ACTIVE.name)},
-)
-INSIGHTS = Diagram(
-    "User insights",
-    (
-        Entity("user_insights", (Field("_id", "objectId", "PK"), Field("topics", "array")), kind="collection"),
-        Entity("topics", (Field("name", "string"), Field("subtopics", "array")), kind="embedded"),
-        Entity("topics.subtopics", (Field("name", "string"),), kind="embedded"),
-    ),
-    (Relation("topics", "user_insights", "topics"), Relation("topics.subtopics", "topics", "subtopics")),
-)
-SYSTEM = Architecture(
-    "One boundary",
-    (
-        Layer("Doors", (Box("cli", "CLI", ("prismicx",), "door"), Box("api", "HTTP API", (), "door"))),
-        Layer("Boundary", (Box("boundary", "Boundary", ("sets the tenant", "rewrites filters"), "boundary"),)),
-        Layer("Engines", (Box("pg", "PostgreSQL", (), "postgres"), Box("mongo", "MongoDB", (), "mongo"))),
-    ),
-    (
-        Arrow("cli", "boundary"),
-        Arrow("api", "boundary", "token"),
-        Arrow("boundary", "pg", "SET LOCAL"),
-        Arrow("boundary", "mongo"),
-        Arrow("cli", "pg", "backup"),
-        Arrow("pg", "pg", "vacuum"),
-    ),
-)
-
 Edges = tuple[float, float, float, float]
 
 
@@ -142,50 +96,6 @@ def on_edge(point: tuple[float, float], box: Edges) -> bool:
     return upright or (y in (box[1], box[3]) and box[0] < x < box[2])
 
 
-# --- any input ------------------------------------------------------------------------------------------
-
-NASTY = ["", '"', "<b>&amp;</b>", "]]>", "a\nb", "\x00\x1b", "pk", "FK-1", "%%{init: {}}%%", "direction TB", "x" * 300]
-texts = st.one_of(
-    st.sampled_from([*NASTY, "\ud800", "\ufffe", "\u202eabc", "名前", "subgraph", "end", "1. one", "`", "#quot;"]),
-    st.text(st.characters(exclude_categories=()), max_size=12),
-)
-fields = st.builds(
-    Field, texts, texts, st.sampled_from(["", "PK", "FK", "UK", "PK,FK", "PK, FK, UK"]), st.booleans(), texts
-)
-kinds = st.sampled_from(["table", "view", "collection", "embedded"])
-
-
-@st.composite
-def diagrams(draw: st.DrawFn) -> Diagram:
-    names = draw(st.lists(texts, max_size=6, unique=True))
-    entities = tuple(
-        Entity(name, tuple(draw(st.lists(fields, max_size=4))), draw(kinds), draw(texts)) for name in names
-    )
-    ends = st.sampled_from(names) if names else st.nothing()
-    relations = st.lists(st.builds(Relation, ends, ends, texts, st.booleans()), max_size=6 if names else 0)
-    groups: dict[str, tuple[str, ...]] = {}
-    for name in names:
-        if (group := draw(st.sampled_from([None, "one", "<two>", "a long name of a group \n" * 9]))) is not None:
-            groups[group] = (*groups.get(group, ()), name)
-    return Diagram(draw(texts), entities, tuple(draw(relations)), groups)
-
-
-@st.composite
-def architectures(draw: st.DrawFn) -> Architecture:
-    ids = draw(st.lists(texts, max_size=8, unique=True))
-    box_kinds = st.sampled_from(["door", "boundary", "postgres", "mongo", "tenant", "plain"])
-    lines = st.lists(texts, max_size=3).map(tuple)
-    boxes = [Box(each, draw(texts), draw(lines), draw(box_kinds)) for each in ids]
-    cuts = sorted(draw(st.lists(st.integers(0, len(boxes)), max_size=3)))
-    layers = [Layer(draw(texts), tuple(boxes[a:b])) for a, b in pairwise([0, *cuts, len(boxes)])]
-    ends = st.sampled_from(ids) if ids else st.nothing()
-    arrows = st.lists(st.builds(Arrow, ends, ends, texts), max_size=6 if ids else 0)
-    return Architecture(draw(texts), tuple(layers), tuple(draw(arrows)))
-
-
-any_input = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-
-
 @any_input
 @given(diagrams())
 def test_any_diagram_is_well_formed_and_nothing_overlaps(diagram: Diagram) -> None:
@@ -206,43 +116,6 @@ def test_any_architecture_is_well_formed_and_nothing_overlaps(architecture: Arch
     assert len(picture.boxes) == sum(len(layer.boxes) for layer in architecture.layers)
     assert len(picture.lines) == len(architecture.arrows)
     assert len(picture.frames) == len(architecture.layers)
-
-
-QUOTED = r'"[^"%\\\x00-\x1f]*"'
-NAME = r'"[^"%\\\x00-\x1f]+"'
-ER_LINE = re.compile(
-    rf" {{4}}(?:%% .*|{NAME}(?:\[{NAME}\])? \{{|\}}|{NAME} \|\|--o[{{|] {NAME} : {QUOTED})"
-    rf"| {{8}}[A-Za-z_][\w\-\[\]()]* [A-Za-z_][\w\-\[\]()]*(?: [PFU]K(?:, [PFU]K)*)?(?: {NAME})?",
-    re.ASCII,
-)
-FLOW_LINE = re.compile(
-    rf" {{4}}subgraph layer\d+\[{NAME}\]| {{8}}b\d+\[{NAME}\]| {{4}}end| {{4}}b\d+ -->(?:\|{NAME}\|)? b\d+"
-    r"| {4}classDef \w+Box [\w#:,]+| {4}class b\d+(?:,b\d+)* \w+Box"
-)
-
-
-@any_input
-@given(diagrams())
-def test_any_diagram_keeps_to_the_grammar_of_mermaid(diagram: Diagram) -> None:
-    front, title, close, kind, *lines = mermaid(diagram).rstrip("\n").split("\n")
-    assert (front, close, kind) == ("---", "---", "erDiagram")
-    assert re.fullmatch(r'title: ".*"', title)
-    for line in lines:
-        assert ER_LINE.fullmatch(line), line
-        assert not re.search(r"direction\s+(TB|BT|LR|RL)", line) or line.startswith("    %%")
-    attributes = [line.split() for line in lines if line.startswith(" " * 8)]
-    assert len(attributes) == sum(len(entity.fields) for entity in diagram.entities)
-    # Mermaid would read such a word as a key instead of a type or a name.
-    assert not any(re.match(r"(pk|fk|uk)\b", word, re.I) for words in attributes for word in words[:2])
-
-
-@any_input
-@given(architectures())
-def test_any_architecture_keeps_to_the_grammar_of_mermaid(architecture: Architecture) -> None:
-    *front, kind = mermaid_lines = architecture_mermaid(architecture).rstrip("\n").split("\n")[:4]
-    assert (front[0], front[2], kind) == ("---", "---", "flowchart TB")
-    for line in architecture_mermaid(architecture).rstrip("\n").split("\n")[len(mermaid_lines) :]:
-        assert FLOW_LINE.fullmatch(line), line
 
 
 @given(st.text(max_size=40), st.floats(20, 400), st.booleans())
@@ -336,23 +209,6 @@ def test_a_hub_with_more_relations_than_free_ends_is_still_drawn() -> None:
     assert len(picture.lines) == 9
 
 
-def test_mermaid_of_a_diagram() -> None:
-    text = mermaid(TENANT_DATABASE)
-    assert '"user_data.users"["user_data.users (row-level security: tenant_isolation_policy)"] {' in text
-    assert '        varchar(50) tenant_id FK "required"\n' in text
-    assert "        timestamp_without_time_zone created_at\n" in text
-    assert '        text status "active | suspended"\n' in text
-    assert '        integer user_id PK, FK "required"\n' in text
-    assert '    "registry.tenants" ||--o{ "user_data.users" : "tenant_id"\n' in text
-    assert '    "user_data.users" ||--o| "user_data.profiles" : "user_id"\n' in text
-    assert text.index("%% registry") < text.index('"registry.tenants"') < text.index("%% user_data")
-
-
-def test_mermaid_keeps_a_changed_name_in_the_comment() -> None:
-    assert '_ _pk "pk; note"' in mermaid(Diagram("d", (Entity("e", (Field("pk", "", note="note"),)),)))
-    assert 'a_b c_d "c.d"' in mermaid(Diagram("d", (Entity("e", (Field("c.d", "a b"),)),)))
-
-
 # --- one architecture -----------------------------------------------------------------------------------
 
 
@@ -374,22 +230,15 @@ def test_an_arrow_joins_its_two_boxes() -> None:
         assert on_edge(line[-1], boxes[arrow.target])
 
 
-def test_mermaid_of_an_architecture() -> None:
-    text = architecture_mermaid(SYSTEM)
-    assert '    subgraph layer0["Doors"]\n        b0["CLI<br/>prismicx"]\n' in text
-    assert '    b1 -->|"token"| b2\n' in text
-    assert "    b0 --> b2\n" in text
-    assert "    class b0,b1 doorBox\n" in text
-
-
 # --- stability and errors -------------------------------------------------------------------------------
 
 
 def test_the_output_does_not_depend_on_the_hash_seed() -> None:
     script = """
-import test_drawing as m
-print(m.svg(m.TENANT_DATABASE), m.svg(m.INSIGHTS), m.mermaid(m.TENANT_DATABASE))
-print(m.architecture_svg(m.SYSTEM), m.architecture_mermaid(m.SYSTEM))
+import drawings as m
+from prismicx.reference._drawing import architecture_mermaid, architecture_svg, mermaid, svg
+print(svg(m.TENANT_DATABASE), svg(m.INSIGHTS), mermaid(m.TENANT_DATABASE))
+print(architecture_svg(m.SYSTEM), architecture_mermaid(m.SYSTEM))
 """
     path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
     outputs = set()

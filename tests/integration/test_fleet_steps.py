@@ -1,0 +1,179 @@
+"""Steps of tenants: what they may do, in which phases, and whether a schema is what its version makes."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+import pytest
+
+from prismicx import Conflict, Platform
+from prismicx.fleet.values import Selection
+from prismicx.settings import Settings
+from tests.integration.shop import SCRIPTS, Shop, installed
+from tests.support import administrator, make_package
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "RESET ROLE; CREATE ROLE stolen;",
+        "SET ROLE {other};",
+        "SET LOCAL ROLE NONE; SELECT 1;",
+        "SET SESSION AUTHORIZATION {fleet};",
+        "SELECT set_config('role', '{other}', true);",
+        "COMMIT; CREATE TABLE public.stolen (id int);",
+        "ROLLBACK;",
+        "CREATE TABLE public.stolen (id int);",
+        "DELETE FROM public.tenant_systems;",
+        "INSERT INTO \"{schema}\".items VALUES (66, 'planted');",
+        'SELECT * FROM "{schema}".items;',
+        "DO $$ BEGIN RESET ROLE; EXECUTE 'DROP TABLE \"{schema}\".items'; END $$;",
+        "DO $$ BEGIN PERFORM set_config('role', 'none', false); END $$;",
+        "CREATE SCHEMA stolen;",
+        "CREATE EXTENSION dblink;",
+        "CREATE DATABASE stolen;",
+        "COPY items TO PROGRAM 'cat';",
+        "COPY items TO '/tmp/stolen';",
+        "ALTER SYSTEM SET log_statement = 'all';",
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RESET ROLE; RETURN NULL; END $$; "
+        "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON items DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+        "EXECUTE FUNCTION f(); INSERT INTO items VALUES (1, 'x');",
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; "
+        "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON items DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+        "EXECUTE FUNCTION f();",
+        "SELECT prismicx.take_step('x', 'x', 'x', 'x', 0, 1, now()::timestamp, NULL, NULL);",
+        "GRANT {owner} TO {other};",
+        "ALTER DEFAULT PRIVILEGES FOR ROLE {other} GRANT ALL ON TABLES TO PUBLIC;",
+    ],
+)
+async def test_what_the_parser_misses_the_server_refuses(shop: Shop, px: Platform, script: str) -> None:
+    """Scripts that reach for more are put into the catalogue past every check, and run for one tenant."""
+    await shop.open(2)
+    mine, theirs = shop.tenants
+    names = px._names
+    words = {
+        "other": names.tenant_owner(theirs), "owner": names.tenant_owner(mine), "fleet": names.service("fleet"),
+        "schema": names.schema(theirs, shop.system),
+    }  # fmt: skip
+    for key, value in words.items():
+        script = script.replace(f"{{{key}}}", value)
+    admin = await administrator(shop.settings, "management_system_repository")
+    changed = "UPDATE schema_migrations SET migration_sql = $1 WHERE system_id = $2 AND schema_version_to = 2"
+    await admin.execute(changed, script, shop.system)
+    done = await shop.run("upgrade", "2.0", selection=Selection(tenants=(mine,)), max_failures="0")
+    assert (done.status, done.failed, done.done) == ("paused", 1, 0)
+    assert await shop.versions() == installed("1.0", shop.tenants)
+    assert await shop.sql(theirs, "SELECT count(*) FROM items") == 0
+    for relation in ("public.stolen", "stolen"):
+        assert await admin.fetchval("SELECT to_regclass($1)", relation) is None
+    assert await admin.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = 'stolen'") == 0
+    assert await admin.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname = 'stolen'") == 0
+    # And for one tenant by its own scope, in the same way.
+    async with px.tenant(mine) as scope:
+        with pytest.raises(Conflict) as caught:
+            await scope.systems.migrate(shop.system, "2.0")
+    assert caught.value.code == "system.migration_failed"
+    assert await shop.versions() == installed("1.0", shop.tenants)
+    await admin.close()
+
+
+async def test_what_cannot_run_in_a_transaction_is_a_phase_of_its_own(
+    shop: Shop, px: Platform, settings: Settings
+) -> None:
+    shop.system = f"s{secrets.token_hex(4)}"
+    script = (
+        "CREATE TABLE more (id int);\n"
+        "CREATE UNIQUE INDEX CONCURRENTLY items_name ON items (name);\n"
+        "COMMENT ON TABLE ${schema}.more IS 'after';"
+    )
+    down = "DROP TABLE more; DROP INDEX items_name;"
+    make_package(shop.folder, shop.system, SCRIPTS[0], (script, down))
+    await px.catalogue.publish(shop.folder)
+    shop.tenants = [f"t-{secrets.token_hex(5)}" for _ in range(4)]
+    await asyncio.gather(
+        *(px.tenants.create(name, name="T", isolation="shared", tier=shop.system) for name in shop.tenants)
+    )
+    await shop.run("install", "1.0")
+    bad, good = shop.tenants[0], shop.tenants[1:]
+    await shop.sql(bad, "INSERT INTO items VALUES (1, 'a'), (2, 'a')")
+    done = await shop.run("upgrade", "2.0", waves=(), max_failures="1")
+    assert (done.done, done.failed) == (3, 1), await px.fleet.failures(done.rollout_id)
+    (cause,) = await px.fleet.failures(done.rollout_id)
+    assert (cause.code, cause.tenants) == ("23505", (bad,))
+    assert await shop.versions() == installed("2.0", good) | installed("1.0", [bad])
+    codes = [item.code for item in (await px.fleet.errors(shop.system))[shop.system]]
+    assert sorted(codes) == ["23505", "system.unfinished"]
+    # It is between two versions: nothing leads anywhere else.
+    plan = await shop.plan("uninstall", selection=Selection(tenants=(bad,)))
+    assert [item.code for item in plan.blocked] == ["system.unfinished"]
+    await shop.sql(bad, "DELETE FROM items")
+    assert await shop.sql(bad, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'items_name'::regclass") is False
+    async with px.tenant(bad) as scope:
+        assert (await scope.systems.migrate(shop.system)).version == "2.0"
+        assert (await scope.systems.migrate(shop.system, "1.0")).version == "1.0"
+        assert (await scope.systems.migrate(shop.system, "2.0")).version == "2.0"
+    for name in shop.tenants:
+        assert await shop.sql(name, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'items_name'::regclass")
+        assert await shop.sql(name, "SELECT obj_description('more'::regclass)") == "after"
+    assert await px.fleet.errors(shop.system) == {}
+
+
+async def test_drift_is_named_mended_and_in_the_way(shop: Shop, px: Platform, settings: Settings) -> None:
+    await shop.open(5)
+    await shop.run("upgrade", "3.0")
+    await shop.run("rollback", "2.0")  # going back is no drift
+    assert (await px.fleet.drift(shop.system)).drifted == ()
+    edited, dropped, missing = shop.tenants[0], shop.tenants[1], shop.tenants[2]
+    await shop.sql(edited, "ALTER TABLE items ADD COLUMN extra text")
+    await shop.sql(edited, "ALTER TABLE items ALTER COLUMN name SET NOT NULL")
+    await shop.sql(dropped, "DROP INDEX items_price")
+    await shop.sql(missing, "SELECT 1")
+    admin = await administrator(settings, "management_system_repository")
+    await admin.execute(f'DROP SCHEMA "{px._names.schema(missing, shop.system)}" CASCADE')
+    await admin.close()
+    found = await px.fleet.drift(shop.system)
+    assert (found.checked, found.untried, found.between) == (5, (), ())
+    told = {item.tenant_id: {str(part).partition(":")[0] for part in item.differences} for item in found.drifted}
+    assert told == {
+        edited: {"column items.extra is extra", "column items.name has another required"},
+        dropped: {"index items.items_price is missing"},
+        missing: {f"schema {px._names.schema(missing, shop.system)} is missing"},
+    }
+    plan = await shop.plan("upgrade", "3.0")
+    assert {item.tenant_id: item.code for item in plan.blocked} == dict.fromkeys(
+        (edited, dropped, missing), "system.drift"
+    )
+    assert plan.tenants == 2
+    (mending,) = (item.repair for item in found.drifted if item.tenant_id == dropped)
+    admin = await administrator(settings, "management_system_repository")
+    async with admin.transaction():
+        for line in mending:
+            await admin.execute(line)
+    await admin.close()
+    assert {item.tenant_id for item in (await px.fleet.drift(shop.system)).drifted} == {edited, missing}
+    assert [item.tenant_id for item in (await px.fleet.drift(shop.system, tenants=[edited])).drifted] == [edited]
+    forced = await shop.plan("upgrade", "3.0", Selection(tenants=(edited,)), force=True)
+    assert (await px.fleet.start(forced)).done == 1
+    async with px.tenant(shop.tenants[3]) as scope:
+        await shop.sql(shop.tenants[3], "ALTER TABLE items ADD COLUMN extra text")
+        with pytest.raises(Conflict) as caught:
+            await scope.systems.migrate(shop.system, "3.0")
+        assert caught.value.code == "system.drift"
+        assert "items.extra" in caught.value.message
+        assert (await scope.systems.migrate(shop.system, "3.0", force=True)).version == "3.0"
+
+
+async def test_a_snapshot_gives_what_the_history_gives(shop: Shop, px: Platform) -> None:
+    await shop.open(2, version=None)
+    plan = await shop.plan("install", "3.0")
+    (group,) = plan.groups
+    assert (group.from_snapshot, group.path) == (True, ("3.0",))
+    assert set(group.locks) <= {"1.0", "2.0", "3.0"}
+    assert (await px.fleet.start(plan)).done == 2
+    async with px.tenant(shop.tenants[0]) as scope:
+        async with scope.system(shop.system).sql() as sql:
+            await sql.execute("INSERT INTO items VALUES (1, 'a', 5)")
+        await scope.systems.migrate(shop.system, "1.0")
+    assert (await px.fleet.drift(shop.system)).drifted == ()
+    assert await shop.versions() == {shop.tenants[0]: "1.0 installed", shop.tenants[1]: "3.0 installed"}
