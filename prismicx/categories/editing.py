@@ -226,6 +226,24 @@ async def check_name(
         raise name_taken(name, parent_id)
 
 
+async def check_names(
+    collection: ScopedCollection, session: AsyncClientSession, siblings: Sequence[Category], parent_id: str | None
+) -> None:
+    """See, within a change of the tree, that categories can be below the parent together.
+
+    Raises:
+        Conflict: ``category.name_taken``.
+    """
+    names = [category.name for category in siblings]
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None:
+        raise name_taken(twice, parent_id)
+    wanted = {"parent_id": parent_id, "name": {"$in": names}, "category_id": {"$nin": ids_of(siblings)}}
+    taken = await collection.find_one(wanted, {"name": 1}, session=session)
+    if taken is not None:
+        raise name_taken(taken["name"], parent_id)
+
+
 def new_document(
     values: CategoryValues, ancestors: Sequence[str], *, category_id: str | None = None, source_id: str | None = None
 ) -> Document:

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from prismicx.categories.editing import CategoryEditor, check_name, ids_of, new_document, update_of
+from prismicx.categories.editing import CategoryEditor, check_name, check_names, ids_of, new_document, update_of
 from prismicx.categories.reading import category_by_id
 from prismicx.categories.tree import Problem, children_of, merged, problems_of, true_ancestors
 from prismicx.categories.values import (
@@ -72,7 +72,7 @@ class Categories(CategoryEditor):
         async def work(collection: ScopedCollection, session: AsyncClientSession) -> Category:
             category = await category_by_id(collection, category_id, session)
             parent = None if parent_id is None else await category_by_id(collection, parent_id, session)
-            await _place(collection, session, category, parent)
+            await _place(collection, session, [category], parent)
             return await category_by_id(collection, category_id, session)
 
         return await self.restructure(work)
@@ -100,9 +100,9 @@ class Categories(CategoryEditor):
                 gained = _gained(old, new)
                 if gained:
                     await collection.update_one({"category_id": new.category_id}, gained, session=session)
-            for category, parent_key in plan.moves:
+            for parent_key, siblings in plan.moves:
                 parent = await category_by_id(collection, parent_key, session)
-                await _place(collection, session, category, parent)
+                await _place(collection, session, siblings, parent)
             return await category_by_id(collection, target_id, session)
 
         return await self.restructure(work)
@@ -141,8 +141,8 @@ class Categories(CategoryEditor):
             above = None
             if category.parent_id is not None:
                 above = await category_by_id(collection, category.parent_id, session)
-            for child in below:
-                await _place(collection, session, child, above)
+            if below:
+                await _place(collection, session, below, above)
             return 1
 
         return await self.restructure(work)
@@ -178,32 +178,40 @@ def _check_no_cycle(category: Category, parent: Category) -> None:
 
 
 async def _place(
-    collection: ScopedCollection, session: AsyncClientSession, category: Category, parent: Category | None
+    collection: ScopedCollection, session: AsyncClientSession, siblings: Sequence[Category], parent: Category | None
 ) -> None:
-    """Bring a category below a parent, and give everything below it the ancestors it then has."""
+    """Bring siblings below a parent, and give everything below them the ancestors it then has."""
     above: list[str] = []
     if parent is not None:
-        _check_no_cycle(category, parent)
+        for category in siblings:
+            _check_no_cycle(category, parent)
         above = [*parent.ancestors, parent.category_id]
-    key = category.category_id
+    keys, parent_id = ids_of(siblings), above[-1] if above else None
+    is_one = {"$in": ["$$this", {"$literal": keys}]}
+    position = {"$indexOfArray": [{"$map": {"input": "$ancestors", "in": is_one}}, True]}
     deepest = await collection.aggregate(
-        [{"$match": {"ancestors": key}}, {"$group": {"_id": None, "most": {"$max": {"$size": "$ancestors"}}}}],
+        [
+            {"$match": {"ancestors": {"$in": keys}}},
+            {"$project": {"size": {"$size": "$ancestors"}, "key": {"$arrayElemAt": ["$ancestors", position]}}},
+            {"$group": {"_id": "$key", "most": {"$max": "$size"}}},
+        ],
         session=session,
     )
-    levels = max([row["most"] - len(category.ancestors) async for row in deepest], default=0)
-    if len(above) + levels >= DEPTH_LIMIT:
-        raise too_deep(category.name)
-    moved = {
-        "parent_id": above[-1] if above else None,
-        "ancestors": above,
-        "updated_at": utc_milliseconds(after=category.changed_at),
-    }
-    await check_name(collection, session, category.name, above[-1] if above else None, key)
-    await collection.update_one({"category_id": key}, update_of(moved), session=session)
-    if levels:
-        kept = {"$slice": ["$ancestors", {"$indexOfArray": ["$ancestors", key]}, DEPTH_LIMIT]}
+    most = {row["_id"]: row["most"] async for row in deepest}
+    for category in siblings:
+        here = len(category.ancestors)
+        if len(above) + most.get(category.category_id, here) - here >= DEPTH_LIMIT:
+            raise too_deep(category.name)
+    await check_names(collection, session, siblings, parent_id)
+    moment = utc_milliseconds(after=max(category.changed_at for category in siblings))
+    moved = update_of({"parent_id": parent_id, "ancestors": above, "updated_at": moment})
+    await collection.update_many({"category_id": {"$in": keys}}, moved, session=session)
+    if most:
+        kept = {"$slice": ["$ancestors", position, DEPTH_LIMIT]}
         rewritten = {"$concatArrays": [{"$literal": above}, kept]}
-        await collection.update_many({"ancestors": key}, [{"$set": {"ancestors": rewritten}}], session=session)
+        await collection.update_many(
+            {"ancestors": {"$in": keys}}, [{"$set": {"ancestors": rewritten}}], session=session
+        )
 
 
 def _gained(old: Category, new: Category) -> dict[str, Any]:

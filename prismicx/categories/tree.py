@@ -30,12 +30,12 @@ class Merge:
     """What makes one category of two.
 
     Attributes:
-        moves: category by its new parent; with each its subtree moves.
+        moves: the new parent of siblings, and them; with each its subtree moves.
         deletes: ids of the categories that are no more.
         gains: pairs of a category that is no more and the one that takes its place.
     """
 
-    moves: list[tuple[Category, str]] = field(default_factory=list)
+    moves: list[tuple[str, list[Category]]] = field(default_factory=list)
     deletes: list[str] = field(default_factory=list)
     gains: list[tuple[Category, Category]] = field(default_factory=list)
 
@@ -109,9 +109,12 @@ def merged(children: Children, source: Category, target: Category) -> Merge:
         plan.deletes.append(old.category_id)
         plan.gains.append((old, new))
         names = {child.name: child for child in children.get(new.category_id, []) if child != source}
+        moved = []
         for child in children.get(old.category_id, []):
             if child.name in names:
                 pending.append((child, names[child.name]))
             else:
-                plan.moves.append((child, new.category_id))
+                moved.append(child)
+        if moved:
+            plan.moves.append((new.category_id, moved))
     return plan

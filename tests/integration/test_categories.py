@@ -187,6 +187,30 @@ async def test_two_become_one(px: Platform, tenant: str) -> None:
         assert await drawn(scope) == ["a", "a/1", "a/2", "a/3", "a/3/in", "a/y", "a/z"]
 
 
+async def test_many_siblings_move_as_each_would(px: Platform, tenant: str) -> None:
+    deep = ["a", *("a/" + "/".join("bcdefghijklmnopqrstuvwxyz"[: n + 1]) for n in range(25))]
+    async with px.tenant(tenant) as scope:
+        made = await grow(
+            scope, *deep, "s", *(f"s/{n}" for n in range(6)), "s/5/6", "s/5/6/7", "s/5/6/7/8", "s/5/6/7/8/9"
+        )
+        with pytest.raises(InvalidInput) as caught:
+            await scope.categories.merge(made["s"].category_id, made[deep[-1]].category_id)
+        assert caught.value.code == "category.too_deep"
+        assert "'5'" in caught.value.message
+        held = {item.category_id: item for item in await scope.categories.subtree()}
+        assert held.keys() == {item.category_id for item in made.values()}
+        await scope.categories.merge(made["s"].category_id, made[deep[1]].category_id)
+        expected = [*deep, *(f"a/b/{n}" for n in range(6)), "a/b/5/6", "a/b/5/6/7", "a/b/5/6/7/8", "a/b/5/6/7/8/9"]
+        assert sorted(await drawn(scope)) == sorted(expected)
+        for item in await scope.categories.subtree():
+            moved = item.parent_id != held[item.category_id].parent_id
+            assert (item.version > held[item.category_id].version) == moved
+        assert await scope.categories.delete(made[deep[1]].category_id, children="reparent") == 1
+        assert sorted(await drawn(scope)) == sorted(
+            ["a", *(path.replace("a/b/", "a/") for path in expected if path not in ("a", "a/b"))]
+        )
+
+
 async def test_deleting_says_what_becomes_of_those_below(px: Platform, tenant: str) -> None:
     async with px.tenant(tenant) as scope:
         made = await grow(scope, "a", "a/b", "a/b/c", "a/b/d", "a/c", "e", "e/f", "e/f/g")
