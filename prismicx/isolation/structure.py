@@ -1,0 +1,152 @@
+"""What the catalogue of a PostgreSQL database must say, so that nothing steps around the policies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from prismicx.engines.postgres import Connection
+from prismicx.isolation.catalogue import Live, Relation, sql
+from prismicx.isolation.rows import OVER_TENANTS
+from prismicx.isolation.values import Check, Tally
+from prismicx.names import Names
+from prismicx.reference import facts
+
+SECURED = Check(
+    "structure.secured", "PostgreSQL", "Tables of tenants have row security, forced, with a proof asked for"
+)
+POLICIES = Check("structure.policies", "PostgreSQL", "No permissive policy beyond those that name the tenant")
+LOGINS = Check(
+    "structure.logins", "PostgreSQL", "No login is superuser, owner or a member of one, or steps over policies"
+)
+RIGHTS = Check(
+    "structure.rights", "PostgreSQL", "No login may TRUNCATE, REFERENCE, TRIGGER or create where it should not"
+)
+VIEWS = Check(
+    "structure.views", "PostgreSQL", "Views have the rights of the one who asks; materialised ones nobody reads"
+)
+DEFINERS = Check("structure.definers", "PostgreSQL", "Functions with other rights are those that were approved")
+KEYS = Check(
+    "structure.keys", "PostgreSQL", "Unique keys and foreign keys do not join tenants, but for those of the reference"
+)
+HIDDEN = Check("structure.hidden", "PostgreSQL", "What runs for one tenant is not shown to others in pg_stat_activity")
+SCHEMAS = Check("structure.schemas", "PostgreSQL", "Nobody but a tenant's own roles has a right in a tenant's schema")
+CHECKS = (SECURED, POLICIES, LOGINS, RIGHTS, VIEWS, DEFINERS, KEYS, HIDDEN, SCHEMAS)
+
+APPROVED_KEYS = frozenset(
+    {
+        ("user_data.users", "PRIMARY KEY (id)"),
+        ("user_extensions.extensions", "PRIMARY KEY (id)"),
+        ("user_data.users", "UNIQUE (email)"),
+        ("prismicx.audit_events", "PRIMARY KEY (number)"),
+    }
+)
+"""Keys without the tenant that the reference has: a clash tells that such a value exists somewhere."""
+
+_FORBIDDEN = ["TRUNCATE", "REFERENCES", "TRIGGER"]
+_MAY_HAVE = re.compile(r"current_setting\('app\.current_tenant_id'")
+
+
+async def check_structure(
+    connection: Connection, live: Live, names: Names, database: str, hidden: frozenset[str], tally: Tally
+) -> None:
+    """Look at everything the catalogue knows.
+
+    Args:
+        hidden: services whose sessions tenants share.
+    """
+    prefix = names.service("")
+    readers: dict[int, list[str]] = {relation.oid: [] for relation in live.of_tenants}
+    for role in live.roles:
+        for oid, services in readers.items():
+            rights: Any = await connection.fetchrow(sql.some_column, role["name"], oid)
+            if rights["reads"] or rights["writes"]:
+                services.append(role["name"].removeprefix(prefix))
+    for relation in live.of_tenants:
+        services = [name for name in readers[relation.oid] if (name, relation.name) not in OVER_TENANTS]
+        if relation.is_table:
+            _secured(relation, services, tally)
+            _policies(relation, names, tally)
+        else:
+            for service in services:
+                how = "" if relation.as_invoker or relation.kind != "v" else "it has the rights of its owner"
+                if relation.kind == "m":
+                    how = "it holds the rows of every tenant"
+                tally.note(VIEWS, service, relation.name, "read", how)
+    for role in live.roles:
+        await _role(connection, live, role, names, database, hidden, tally)
+    await _definers(connection, live, names, database, tally)
+    for row in await connection.fetch(sql.shared_keys):
+        known = (row["name"], row["key"]) in APPROVED_KEYS
+        tally.note(KEYS, "everybody", row["name"], row["key"], "" if known else "it has no tenant in it")
+    for row in await connection.fetch(sql.strangers):
+        mine = row["owner"].replace("owner_", "tenant_", 1)
+        stranger = row["role"] not in (row["owner"], mine)
+        how = f"{row['role']} has it" if stranger else ""
+        tally.note(SCHEMAS, "everybody" if not stranger else row["role"], "schemas of tenants", row["privilege"], how)
+
+
+def _secured(relation: Relation, services: list[str], tally: Tally) -> None:
+    if not services:
+        return
+    demands = {
+        "row security": relation.secured,
+        "forced": relation.forced,
+        "a policy that asks for a proof": any(
+            not policy["permissive"] and "proven()" in policy["condition"] and policy["command"] == "*"
+            and policy["roles"] == ["public"]
+            for policy in relation.policies
+        ),
+    }  # fmt: skip
+    for demand, held in demands.items():
+        for service in services:
+            tally.note(SECURED, service, relation.name, demand, "" if held else "it has none")
+
+
+def _policies(relation: Relation, names: Names, tally: Tally) -> None:
+    for policy in relation.policies:
+        if not policy["permissive"]:
+            continue
+        overview = policy["command"] == "r" and policy["roles"] == [names.service("reporting")]
+        held = overview or (
+            _MAY_HAVE.search(policy["condition"]) is not None
+            and (not policy["checked"] or _MAY_HAVE.search(policy["checked"]) is not None)
+        )
+        tally.note(
+            POLICIES, "everybody", relation.name, policy["name"], "" if held else policy["condition"] or "it is open"
+        )
+
+
+async def _role(
+    connection: Connection, live: Live, role: Any, names: Names, database: str, hidden: frozenset[str],
+    tally: Tally,
+) -> None:  # fmt: skip
+    service = role["name"].removeprefix(names.service(""))
+    for attribute in ("superuser", "bypassrls", "creates", "owner"):
+        tally.note(LOGINS, service, database, attribute, "it is" if role[attribute] else "")
+    for relation in live.relations.values():
+        held = [row["privilege"] for row in await connection.fetch(sql.rights, role["name"], relation.oid, _FORBIDDEN)]
+        if relation.owner == role["name"]:
+            held.append("OWNER")
+        for privilege in (*_FORBIDDEN, "OWNER"):
+            tally.note(RIGHTS, service, relation.name, privilege, "it has it" if privilege in held else "")
+    if service in hidden:
+        tally.note(HIDDEN, service, database, "pg_stat_activity", "" if role["hidden"] else "its statements are shown")
+
+
+async def _definers(connection: Connection, live: Live, names: Names, database: str, tally: Tally) -> None:
+    roles = [row["name"] for row in live.roles]
+    approved = set(_approved(database))
+    for row in await connection.fetch(sql.definers, roles):
+        known = row["name"] in approved and "search_path=pg_catalog, pg_temp" in row["settings"]
+        how = "" if known else f"it runs with other rights: {row['settings'] or 'no search_path'}"
+        tally.note(DEFINERS, row["role"].removeprefix(names.service("")), row["name"], "execute", how)
+    for row in await connection.fetch(sql.creators, roles):
+        tally.note(RIGHTS, row["role"].removeprefix(names.service("")), row["schema"], "CREATE", "it may create there")
+
+
+def _approved(database: str) -> Iterator[str]:
+    for fact in facts.of_postgres(database):
+        if fact.kind == "function" and fact.value.startswith("security definer"):
+            yield fact.subject.partition("(")[0]

@@ -1,0 +1,53 @@
+"""`prismicx isolation verify`: everything that must hold is attacked, and what got through is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from prismicx.credentials import CONTEXT, Credentials
+from prismicx.engines import postgres
+from prismicx.engines.context import ContextKey
+from prismicx.engines.endpoints import Endpoints
+from prismicx.engines.postgres import Connection
+from prismicx.isolation import catalogue, rows, structure
+from prismicx.isolation.rows import RowAttacks
+from prismicx.isolation.structure import check_structure
+from prismicx.isolation.values import Check, Report, Tally
+from prismicx.names import Names
+from prismicx.reference.definitions import POSTGRES_DATABASES, services
+from prismicx.settings import Settings
+
+CHECKS: tuple[Check, ...] = (*structure.CHECKS, *rows.CHECKS)
+
+
+async def verify(
+    settings: Settings, endpoints: Endpoints, *, progress: Callable[[str], None] = lambda _: None
+) -> Report:
+    """Attack the live platform.
+
+    Raises:
+        Unavailable, Denied: an engine cannot be used, or the reference is not applied.
+    """
+    begun, tally = time.monotonic(), Tally()
+    for database in POSTGRES_DATABASES:
+        progress(f"PostgreSQL: {database}")
+        name = Names(settings.namespace).server_wide(database)
+        async with postgres.connect(endpoints.postgres.postgres(name), settings.connect_timeout) as connection:
+            undo = connection.transaction()
+            await undo.start()
+            try:
+                await attack_database(connection, settings, database, tally)
+            finally:
+                await undo.rollback()
+    return Report(CHECKS, tally.attempts, tally.breaches, tally.untried, time.monotonic() - begun)
+
+
+async def attack_database(connection: Connection, settings: Settings, database: str, tally: Tally) -> None:
+    """Everything about one PostgreSQL database, on an administrator's connection in a transaction."""
+    names = Names(settings.namespace)
+    key = ContextKey(Credentials(settings.credentials_file).require(CONTEXT, names.service(CONTEXT)))
+    live = await catalogue.read(connection, names)
+    hidden = frozenset(service.name for service in services() if service.hidden)
+    await check_structure(connection, live, names, database, hidden, tally)
+    await RowAttacks(connection, live, names, key, tally).run()
