@@ -18,10 +18,10 @@ import pytest
 
 from prismicx.engines import embedded
 from prismicx.engines.endpoints import Endpoints, locate
+from prismicx.isolation.scratch import drop_namespace
 from prismicx.platform import Platform
 from prismicx.reference.apply import apply
 from prismicx.settings import Settings
-from tests.support import drop_namespace
 
 # Two cores are shared with servers: how long an example takes says nothing about the rule it tries.
 hypothesis.settings.register_profile(

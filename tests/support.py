@@ -12,7 +12,6 @@ import asyncpg
 
 from prismicx import Sql, TenantScope
 from prismicx.credentials import CONTEXT, Credentials
-from prismicx.engines import mongo, postgres
 from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import locate
 from prismicx.names import Names
@@ -78,31 +77,6 @@ def context_of(settings: Settings, connection: asyncpg.Connection, tenant_id: st
     login = Names(settings.namespace).service(CONTEXT)
     key = ContextKey(Credentials(settings.credentials_file).require(CONTEXT, login))
     return key.settings(tenant_id, connection.get_server_pid())
-
-
-async def drop_namespace(settings: Settings) -> None:
-    """Remove every database, role and user whose name begins with the namespace."""
-    prefix = f"{settings.namespace}\\_\\_%"
-    endpoints = locate(settings)
-    async with postgres.connect(endpoints.postgres.url, settings.connect_timeout) as admin:
-        for row in await admin.fetch("SELECT datname FROM pg_database WHERE datname LIKE $1", prefix):
-            await admin.execute(f'DROP DATABASE "{row["datname"]}" WITH (FORCE)')
-        roles = await admin.fetch("SELECT rolname FROM pg_roles WHERE rolname LIKE $1", prefix)
-        if roles:  # in one command, since they are members of one another
-            await admin.execute("DROP ROLE " + ", ".join(f'"{row["rolname"]}"' for row in roles))
-    async with mongo.connect(endpoints.mongo.url, settings.connect_timeout) as client:
-        begin = f"{settings.namespace}__"
-        for name in await client.list_database_names():
-            if name.startswith(begin):
-                await client[name].command("dropAllUsersFromDatabase")
-                await client.drop_database(name)
-        admin_database = client["admin"]
-        for user in (await admin_database.command("usersInfo"))["users"]:
-            if user["user"].startswith(begin):
-                await admin_database.command("dropUser", user["user"])
-        for role in (await admin_database.command("rolesInfo"))["roles"]:
-            if role["role"].startswith(begin):
-                await admin_database.command("dropRole", role["role"])
 
 
 def administrator(settings: Settings, database: str) -> Any:

@@ -31,8 +31,7 @@ KEYS = Check(
     "structure.keys", "PostgreSQL", "Unique keys and foreign keys do not join tenants, but for those of the reference"
 )
 HIDDEN = Check("structure.hidden", "PostgreSQL", "What runs for one tenant is not shown to others in pg_stat_activity")
-SCHEMAS = Check("structure.schemas", "PostgreSQL", "Nobody but a tenant's own roles has a right in a tenant's schema")
-CHECKS = (SECURED, POLICIES, LOGINS, RIGHTS, VIEWS, DEFINERS, KEYS, HIDDEN, SCHEMAS)
+CHECKS = (SECURED, POLICIES, LOGINS, RIGHTS, VIEWS, DEFINERS, KEYS, HIDDEN)
 
 APPROVED_KEYS = frozenset(
     {
@@ -68,23 +67,13 @@ async def check_structure(
         if relation.is_table:
             _secured(relation, services, tally)
             _policies(relation, names, tally)
-        else:
-            for service in services:
-                how = "" if relation.as_invoker or relation.kind != "v" else "it has the rights of its owner"
-                if relation.kind == "m":
-                    how = "it holds the rows of every tenant"
-                tally.note(VIEWS, service, relation.name, "read", how)
+    await _views(connection, live, names, tally)
     for role in live.roles:
         await _role(connection, live, role, names, database, hidden, tally)
     await _definers(connection, live, names, database, tally)
     for row in await connection.fetch(sql.shared_keys):
         known = (row["name"], row["key"]) in APPROVED_KEYS
         tally.note(KEYS, "everybody", row["name"], row["key"], "" if known else "it has no tenant in it")
-    for row in await connection.fetch(sql.strangers):
-        mine = row["owner"].replace("owner_", "tenant_", 1)
-        stranger = row["role"] not in (row["owner"], mine)
-        how = f"{row['role']} has it" if stranger else ""
-        tally.note(SCHEMAS, "everybody" if not stranger else row["role"], "schemas of tenants", row["privilege"], how)
 
 
 def _secured(relation: Relation, services: list[str], tally: Tally) -> None:
@@ -116,6 +105,18 @@ def _policies(relation: Relation, names: Names, tally: Tally) -> None:
         tally.note(
             POLICIES, "everybody", relation.name, policy["name"], "" if held else policy["condition"] or "it is open"
         )
+
+
+async def _views(connection: Connection, live: Live, names: Names, tally: Tally) -> None:
+    """Also those without a tenant column: what they are made of may have one."""
+    for relation in live.relations.values():
+        if relation.is_table:
+            continue
+        for role in live.roles:
+            if await connection.fetchval(sql.some_column, role["name"], relation.oid):
+                how = "" if relation.as_invoker else "it has the rights of its owner"
+                how = "it holds the rows of every tenant" if relation.kind == "m" else how
+                tally.note(VIEWS, role["name"].removeprefix(names.service("")), relation.name, "read", how)
 
 
 async def _role(

@@ -10,21 +10,37 @@ from prismicx.engines import postgres
 from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import Endpoints
 from prismicx.engines.postgres import Connection
-from prismicx.isolation import catalogue, rows, structure
+from prismicx.isolation import catalogue, logins, pools, rows, schemas, structure
+from prismicx.isolation.logins import attack_logins
+from prismicx.isolation.pools import attack_pools, make_users
 from prismicx.isolation.rows import RowAttacks
+from prismicx.isolation.schemas import SchemaAttacks
 from prismicx.isolation.structure import check_structure
+from prismicx.isolation.tenants import throw_away
 from prismicx.isolation.values import Check, Report, Tally
 from prismicx.names import Names
 from prismicx.reference.definitions import POSTGRES_DATABASES, services
 from prismicx.settings import Settings
 
-CHECKS: tuple[Check, ...] = (*structure.CHECKS, *rows.CHECKS)
+TENANT_SCHEMAS = "management_system_repository"
+"""The database that holds the schemas of tenants."""
+
+CHECKS: tuple[Check, ...] = (
+    *structure.CHECKS,
+    *rows.CHECKS,
+    *schemas.CHECKS,
+    *pools.CHECKS,
+    *logins.CHECKS,
+)
 
 
 async def verify(
-    settings: Settings, endpoints: Endpoints, *, progress: Callable[[str], None] = lambda _: None
+    settings: Settings, endpoints: Endpoints, *, seed: int = 0, progress: Callable[[str], None] = lambda _: None
 ) -> Report:
     """Attack the live platform.
+
+    Args:
+        seed: of what is tried at random.
 
     Raises:
         Unavailable, Denied: an engine cannot be used, or the reference is not applied.
@@ -40,6 +56,14 @@ async def verify(
                 await attack_database(connection, settings, database, tally)
             finally:
                 await undo.rollback()
+    progress("making four tenants")
+    async with throw_away(settings, endpoints) as (px, made):
+        progress("pools")
+        await make_users(px, made)
+        await attack_pools(px, made, seed, tally)
+        progress("MongoDB")
+        await attack_logins(px, made, settings, endpoints, tally)
+        progress("removing them")
     return Report(CHECKS, tally.attempts, tally.breaches, tally.untried, time.monotonic() - begun)
 
 
@@ -51,3 +75,5 @@ async def attack_database(connection: Connection, settings: Settings, database: 
     hidden = frozenset(service.name for service in services() if service.hidden)
     await check_structure(connection, live, names, database, hidden, tally)
     await RowAttacks(connection, live, names, key, tally).run()
+    if database == TENANT_SCHEMAS:
+        await SchemaAttacks(connection, live, names, tally).run()

@@ -1,0 +1,105 @@
+"""Tenants that are made to be attacked, and leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from prismicx.engines import mongo, postgres
+from prismicx.engines.endpoints import Endpoints
+from prismicx.names import Names
+from prismicx.platform import Platform, open_platform
+from prismicx.reference.definitions import CATEGORIES, PLATFORM, REGISTRY, TASKS
+from prismicx.settings import Settings
+
+_PREFIX = "prismicx-check-"
+_MADE = re.compile(rf"{_PREFIX}[0-9a-f]{{8}}-[a-z]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Tenants to attack with and to be attacked: in databases of their own, and in a shared one."""
+
+    own: str
+    other: str
+    shared: str
+    other_shared: str
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return self.own, self.other, self.shared, self.other_shared
+
+
+@asynccontextmanager
+async def throw_away(settings: Settings, endpoints: Endpoints) -> AsyncIterator[tuple[Platform, Made]]:
+    """A platform and four tenants; they are gone afterwards, and so are those that a killed verification left."""
+    mark = f"{_PREFIX}{secrets.token_hex(4)}"
+    made = Made(f"{mark}-own", f"{mark}-other", f"{mark}-shared", f"{mark}-others")
+    await _remove_left(settings, endpoints)
+    async with open_platform(settings) as px:
+        try:
+            await asyncio.gather(
+                *(
+                    px.tenants.create(
+                        tenant_id,
+                        name="Made by isolation verify",
+                        isolation="dedicated" if tenant_id in (made.own, made.other) else "shared",
+                    )
+                    for tenant_id in made.all
+                )
+            )
+            yield px, made
+        finally:
+            await _remove_left(settings, endpoints)
+
+
+async def _remove_left(settings: Settings, endpoints: Endpoints) -> None:
+    names = Names(settings.namespace)
+    async with mongo.connect(endpoints.mongo.url, settings.connect_timeout) as client:
+        registry = client[names.server_wide(REGISTRY)]
+        rows = registry["tenants"].find({"tenant_id": {"$regex": f"^{_PREFIX}"}})
+        left = [row async for row in rows if _MADE.fullmatch(row["tenant_id"])]
+        for row in left:
+            await _remove(client, registry, row, names)
+    tenants = [row["tenant_id"] for row in left]
+    if tenants:
+        await _remove_from_postgres(settings, endpoints, names, tenants)
+
+
+async def _remove(client: mongo.Client, registry: Any, row: dict[str, Any], names: Names) -> None:
+    tenant, config = {"tenant_id": row["tenant_id"]}, row["database_config"]
+    database = client[config["database_name"]]
+    if config["type"] == "dedicated":
+        await database.command("dropAllUsersFromDatabase")
+        await client.drop_database(database.name)
+        await registry["tenant_databases"].delete_one({"database_name": database.name})
+    else:
+        await database["user_insights"].delete_many(tenant)
+        await registry["tenant_databases"].update_one(
+            {"database_name": database.name}, {"$pull": {"tenants": row["tenant_id"]}}
+        )
+    for place in (TASKS, CATEGORIES, PLATFORM):
+        shared = client[names.server_wide(place)]
+        for name in await shared.list_collection_names():
+            await shared[name].delete_many(tenant)
+    await registry["tenants"].delete_one(tenant)
+
+
+async def _remove_from_postgres(settings: Settings, endpoints: Endpoints, names: Names, tenants: list[str]) -> None:
+    url = endpoints.postgres.postgres(names.server_wide("system_users"))
+    async with postgres.connect(url, settings.connect_timeout) as admin:
+        await admin.execute(f'SET ROLE "{names.service("owner")}"')
+        for tenant_id in tenants:
+            await admin.execute(f'DROP VIEW IF EXISTS user_extensions."{names.extensions_view(tenant_id)}"')
+        await admin.execute("RESET ROLE")
+        await admin.execute("DELETE FROM user_data.users WHERE tenant_id = ANY ($1)", tenants)
+    url = endpoints.postgres.postgres(names.server_wide("management_system_repository"))
+    async with postgres.connect(url, settings.connect_timeout) as admin:
+        for tenant_id in tenants:
+            for role in (names.tenant_role(tenant_id), names.tenant_owner(tenant_id)):
+                await admin.execute(f'DROP ROLE IF EXISTS "{role}"')
