@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,12 @@ from prismicx.errors import Unavailable
 
 CONTEXT = "context"
 """Beside the engines, the kind of the secret that proofs of tenants are made with."""
+
+SECOND = "_b"
+"""What the second login of a service has after the name of the first; a rotation passes from one to the other."""
+
+_CURRENT = "current"
+"""Beside the engines, which login of a role is in use, by ``engine/role``; the first one where nothing is said."""
 
 
 def generate() -> str:
@@ -56,6 +63,11 @@ class Credentials:
         """The password, or None where none is held."""
         return self._logins.get(engine, {}).get(login)
 
+    def require_login(self, engine: str, role: str) -> tuple[str, str]:
+        """The login that is in use for a service's role, and its password; raises as `require`."""
+        login, _ = self.login(engine, role)
+        return login, self.require(engine, login)
+
     def require(self, engine: str, login: str) -> str:
         """The password.
 
@@ -75,6 +87,49 @@ class Credentials:
         """Keep a password; nothing is lost when the process is killed meanwhile."""
         self.reload()
         self._logins.setdefault(engine, {})[login] = password
+        self._write()
+
+    def login(self, engine: str, role: str) -> tuple[str, str | None]:
+        """The login that is in use for a service's role, and its password where one is held."""
+        login = self._logins.get(_CURRENT, {}).get(f"{engine}/{role}", role)
+        return login, self.get(engine, login)
+
+    def standby(self, engine: str, role: str) -> str:
+        """The login of a service's role that is not in use."""
+        return role + SECOND if self.login(engine, role)[0] == role else role
+
+    def pass_to(self, logins: Iterable[tuple[str, str, str, str]], secrets: Mapping[tuple[str, str], str]) -> None:
+        """Take other logins into use, all at once.
+
+        Args:
+            logins: engine, role, login and password.
+            secrets: further values to keep, by kind and name.
+        """
+        self.reload()
+        for engine, role, login, password in logins:
+            self._logins.setdefault(engine, {})[login] = password
+            self._logins.setdefault(_CURRENT, {})[f"{engine}/{role}"] = login
+        for (kind, name), value in secrets.items():
+            self._logins.setdefault(kind, {})[name] = value
+        self._write()
+
+    def drop(self, logins: Mapping[str, Iterable[str]]) -> None:
+        """Forget the passwords of logins that do not work any more, by engine."""
+        self.reload()
+        for engine, names in logins.items():
+            for name in names:
+                self._logins.get(engine, {}).pop(name, None)
+        self._write()
+
+    @property
+    def written_at(self) -> int:
+        """When the file was last written, in nanoseconds; 0 where there is none."""
+        try:
+            return self.path.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def _write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".credentials-")
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,6 +29,8 @@ USERS = "admin"
 _OLDEST_WIRE = 21
 """Wire version of MongoDB 7.0."""
 _AUTHENTICATION_FAILED = 18
+_LOOKS_EVERY = 2.0
+"""Seconds between two looks at the credentials file, which a rotation writes."""
 
 
 @asynccontextmanager
@@ -126,6 +129,8 @@ class Mongo:
         self._services: dict[str, Client] = {}
         self._tenants: OrderedDict[str, _Held] = OrderedDict()
         self._checking = asyncio.Lock()
+        self._passed: list[Client] = []
+        self._written_at, self._look_at = credentials.written_at, time.monotonic() + _LOOKS_EVERY
 
     async def service(self, service: str) -> Client:
         """The client that is logged in as a service.
@@ -133,13 +138,14 @@ class Mongo:
         Raises:
             Unavailable, Denied: as `connect`, or ``credentials.missing``.
         """
+        if time.monotonic() >= self._look_at:
+            self._look()
         client = self._services.get(service)
         if client is None:
             async with self._checking:
                 client = self._services.get(service)
                 if client is None:
-                    login = self._names.service(service)
-                    password = self._credentials.require("mongo", login)
+                    login, password = self._credentials.require_login("mongo", self._names.service(service))
                     url = self._endpoint.mongo(USERS, login, password)
                     client = open_client(url, self._settings.connect_timeout)
                     try:
@@ -149,6 +155,16 @@ class Mongo:
                         raise
                     self._services[service] = client
         return client
+
+    def _look(self) -> None:
+        """See whether the credentials were rotated; then services get new clients, and who uses an old one ends."""
+        self._look_at = time.monotonic() + _LOOKS_EVERY
+        written_at = self._credentials.written_at
+        if written_at != self._written_at:
+            self._written_at = written_at
+            self._credentials.reload()
+            self._passed += self._services.values()
+            self._services.clear()
 
     def hold(self, url: str) -> Client:
         """The client of a tenant's own login; `release` it after use."""
@@ -178,8 +194,9 @@ class Mongo:
 
     async def close(self) -> None:
         """Close every client."""
-        clients = [*self._services.values(), *(held.client for held in self._tenants.values())]
+        clients = [*self._services.values(), *self._passed, *(held.client for held in self._tenants.values())]
         self._services.clear()
+        self._passed.clear()
         self._tenants.clear()
         for client in clients:
             await client.close()

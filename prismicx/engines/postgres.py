@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ from prismicx.settings import Settings
 
 OLDEST = 15
 """The oldest major version the platform runs on: views with ``security_invoker`` came with it."""
+
+_LOOKS_EVERY = 2.0
+"""Seconds between two looks at the credentials file, which a rotation writes."""
 
 _DIRECT = frozenset({"fleet"})
 """Services that hold locks of their session, and so go to the server itself."""
@@ -76,14 +80,18 @@ class Postgres:
         self._endpoint = endpoint
         self._pooler = Endpoint(settings.postgres_pooler_url, "url") if settings.postgres_pooler_url else None
         self._key: ContextKey | None = None
+        self._renewing: set[asyncio.Future[None]] = set()
         self._names = names
         self._credentials = credentials
         self._settings = settings
         self._pools: dict[tuple[str, str], Pool] = {}
         self._opening = asyncio.Lock()
+        self._written_at, self._look_at = credentials.written_at, time.monotonic() + _LOOKS_EVERY
 
     def opened(self, service: str, database: str) -> Pool | None:
         """The pool of a service on a database, if it was opened already."""
+        if time.monotonic() >= self._look_at:
+            self._look()
         return self._pools.get((service, database))
 
     async def pool(self, service: str, database: str) -> Pool:
@@ -140,6 +148,20 @@ class Postgres:
             except TimeoutError:
                 pool.terminate()
 
+    def _look(self) -> None:
+        """See whether the credentials were rotated; then connections are replaced as they come back."""
+        self._look_at = time.monotonic() + _LOOKS_EVERY
+        written_at = self._credentials.written_at
+        if written_at == self._written_at:
+            return
+        self._written_at = written_at
+        self._credentials.reload()
+        self._key = None
+        for pool in self._pools.values():
+            renewing = asyncio.ensure_future(pool.expire_connections())
+            self._renewing.add(renewing)
+            renewing.add_done_callback(self._renewing.discard)
+
     def _context_key(self) -> ContextKey:
         if self._key is None:
             self._key = ContextKey(self._credentials.require(CONTEXT, self._names.service(CONTEXT)))
@@ -147,10 +169,16 @@ class Postgres:
 
     async def _open(self, service: str, database: str) -> Pool:
         endpoint = self._way(service)
+
+        async def connect(*_: Any, **given: Any) -> Connection:
+            # The login is looked up for each connection: it may be another one since the pool was opened.
+            opened: Connection = await asyncpg.connect(self._url(endpoint, service, database), **given)
+            return opened
+
         # A statement that was prepared on one backend is not there on the next one a pooler gives.
         options: dict[str, Any] = {} if endpoint is self._endpoint else {"statement_cache_size": 0}
         pool: Pool = asyncpg.create_pool(
-            self._url(endpoint, service, database),
+            connect=connect,
             min_size=1,
             max_size=self._settings.pool_size,
             timeout=self._settings.connect_timeout,
@@ -176,8 +204,7 @@ class Postgres:
         return self._endpoint if self._pooler is None or service in _DIRECT else self._pooler
 
     def _url(self, endpoint: Endpoint, service: str, database: str) -> str:
-        login = self._names.service(service)
-        password = self._credentials.require("postgres", login)
+        login, password = self._credentials.require_login("postgres", self._names.service(service))
         return endpoint.postgres(self._names.server_wide(database), login, password)
 
 

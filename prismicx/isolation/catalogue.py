@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from prismicx.credentials import SECOND
 from prismicx.engines.postgres import Connection
 from prismicx.names import Names
 from prismicx.reference.definitions import OWNER
@@ -114,6 +115,11 @@ async def read(connection: Connection, names: Names) -> Live:
         relation.policies = parts["policies"][oid]
         relation.choices = dict(_choice(row["text"]) for row in parts["checks"][oid] if _choice(row["text"])[0])
     return Live(roles, relations)
+
+
+def service_of(role: str, names: Names) -> str:
+    """The service whose login a role is; both logins of a service are its."""
+    return role.removeprefix(names.service("")).removesuffix(SECOND)
 
 
 def _choice(text: str) -> tuple[str, str]:

@@ -96,8 +96,8 @@ async def attack_logins(px: Platform, made: Made, settings: Settings, endpoints:
                 (item["resource"]["db"], item["resource"]["collection"]): item["actions"]
                 for item in privileges(service, names, shared)
             }
-            login = names.service(service.name)
-            url = endpoints.mongo.mongo(mongo.USERS, login, passwords.require("mongo", login))
+            login, password = passwords.require_login("mongo", names.service(service.name))
+            url = endpoints.mongo.mongo(mongo.USERS, login, password)
             async with mongo.connect(url, settings.connect_timeout) as client:
                 for database, name in targets.items():
                     may = held.get((database, name), [])

@@ -10,7 +10,7 @@ import asyncpg
 
 from prismicx.engines.context import ContextKey
 from prismicx.engines.postgres import Connection
-from prismicx.isolation.catalogue import TENANT, Live, Relation, sql
+from prismicx.isolation.catalogue import TENANT, Live, Relation, service_of, sql
 from prismicx.isolation.made_rows import Row, RowMaker, insert
 from prismicx.isolation.values import Check, Tally
 from prismicx.names import Names
@@ -120,7 +120,7 @@ class RowAttacks:
     async def _relation(
         self, role: str, relation: Relation, mine: Row | None, theirs: Row | None, fresh: Mapping[str, Any] | None
     ) -> None:
-        service = role.removeprefix(self.names.service(""))
+        service = service_of(role, self.names)
         allowed = OVER_TENANTS.get((service, relation.name), "")
         for context in self._contexts():
             await self._become(role, context)

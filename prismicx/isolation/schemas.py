@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from prismicx.engines.postgres import Connection
-from prismicx.isolation.catalogue import Live, sql
+from prismicx.isolation.catalogue import Live, service_of, sql
 from prismicx.isolation.values import Check, Tally
 from prismicx.names import Names
 from prismicx.systems.step import Place, opening
@@ -49,16 +49,12 @@ class SchemaAttacks:
             shown = "another tenant" if role == own.user else "its owner" if role == own.owner else role
             for operation, text in attacks.items():
                 how = await self._tried(role, text)
-                self.tally.note(
-                    REACHED, shown.removeprefix(self.names.service("")), "a tenant's schema", operation, how
-                )
+                self.tally.note(REACHED, service_of(shown, self.names), "a tenant's schema", operation, how)
             for kind, theirs in (("tenant's role", other.user), ("owner", other.owner)):
-                may = (kind, role.removeprefix(self.names.service(""))) in _BECOMES
+                may = (kind, service_of(role, self.names)) in _BECOMES
                 member = await self.connection.fetchval("SELECT pg_has_role($1, $2::text, 'MEMBER')", role, theirs)
                 how = "it may" if member and not may else ""
-                self.tally.note(
-                    REACHED, shown.removeprefix(self.names.service("")), "another tenant", f"become its {kind}", how
-                )
+                self.tally.note(REACHED, service_of(shown, self.names), "another tenant", f"become its {kind}", how)
         seen = await self._tried(own.user, f'SELECT * FROM "{own.schema}".items')
         self.tally.note(REACHED, "a tenant", "its own schema", "read", "" if seen else "it cannot read it")
 

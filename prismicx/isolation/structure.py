@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from prismicx.engines.postgres import Connection
-from prismicx.isolation.catalogue import Live, Relation, sql
+from prismicx.isolation.catalogue import Live, Relation, service_of, sql
 from prismicx.isolation.rows import OVER_TENANTS
 from prismicx.isolation.values import Check, Tally
 from prismicx.names import Names
@@ -55,13 +55,12 @@ async def check_structure(
     Args:
         hidden: services whose sessions tenants share.
     """
-    prefix = names.service("")
     readers: dict[int, list[str]] = {relation.oid: [] for relation in live.of_tenants}
     for role in live.roles:
         for oid, services in readers.items():
             rights: Any = await connection.fetchrow(sql.some_column, role["name"], oid)
             if rights["reads"] or rights["writes"]:
-                services.append(role["name"].removeprefix(prefix))
+                services.append(service_of(role["name"], names))
     for relation in live.of_tenants:
         services = [name for name in readers[relation.oid] if (name, relation.name) not in OVER_TENANTS]
         if relation.is_table:
@@ -116,14 +115,14 @@ async def _views(connection: Connection, live: Live, names: Names, tally: Tally)
             if await connection.fetchval(sql.some_column, role["name"], relation.oid):
                 how = "" if relation.as_invoker else "it has the rights of its owner"
                 how = "it holds the rows of every tenant" if relation.kind == "m" else how
-                tally.note(VIEWS, role["name"].removeprefix(names.service("")), relation.name, "read", how)
+                tally.note(VIEWS, service_of(role["name"], names), relation.name, "read", how)
 
 
 async def _role(
     connection: Connection, live: Live, role: Any, names: Names, database: str, hidden: frozenset[str],
     tally: Tally,
 ) -> None:  # fmt: skip
-    service = role["name"].removeprefix(names.service(""))
+    service = service_of(role["name"], names)
     for attribute in ("superuser", "bypassrls", "creates", "owner"):
         tally.note(LOGINS, service, database, attribute, "it is" if role[attribute] else "")
     for relation in live.relations.values():
@@ -142,9 +141,9 @@ async def _definers(connection: Connection, live: Live, names: Names, database: 
     for row in await connection.fetch(sql.definers, roles):
         known = row["name"] in approved and "search_path=pg_catalog, pg_temp" in row["settings"]
         how = "" if known else f"it runs with other rights: {row['settings'] or 'no search_path'}"
-        tally.note(DEFINERS, row["role"].removeprefix(names.service("")), row["name"], "execute", how)
+        tally.note(DEFINERS, service_of(row["role"], names), row["name"], "execute", how)
     for row in await connection.fetch(sql.creators, roles):
-        tally.note(RIGHTS, row["role"].removeprefix(names.service("")), row["schema"], "CREATE", "it may create there")
+        tally.note(RIGHTS, service_of(row["role"], names), row["schema"], "CREATE", "it may create there")
 
 
 def _approved(database: str) -> Iterator[str]:

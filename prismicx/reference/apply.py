@@ -84,7 +84,7 @@ async def apply(
     async with postgres.connect(endpoints.postgres.url, timeout) as admin:
         postgres.check_version(admin)
         async with mongo.connect(endpoints.mongo.url, timeout) as client:
-            await _lock(admin, names.server_wide("prismicx db apply"))
+            await application_lock(admin, names)
             credentials.reload()
             work = _Work(endpoints, names, credentials, timeout, tell, reset_credentials)
             await work.roles(admin)
@@ -95,14 +95,34 @@ async def apply(
     return applied
 
 
-async def _lock(admin: Connection, name: str) -> None:
+async def application_lock(admin: Connection, names: Names) -> None:
     """Hold the server against other applications, until the connection closes. Polled: a waiting
-    ``pg_advisory_lock`` would hold a snapshot."""
+    ``pg_advisory_lock`` would hold a snapshot.
+
+    Raises:
+        Conflict: ``reference.busy``.
+    """
     for _ in range(int(_LOCK_PATIENCE / 0.1)):
-        if await admin.fetchval(_sql.try_lock, name):
+        if await admin.fetchval(_sql.try_lock, names.server_wide("prismicx db apply")):
             return
         await asyncio.sleep(0.1)
     raise Conflict("reference.busy", "another `db apply` has been running for long", "wait for it, then retry")
+
+
+async def set_context_key(connection: Connection, names: Names, secret: str) -> bool:
+    """Let a database take proofs that are made with the secret, and those of the secret before it; True if it is new.
+
+    Args:
+        connection: an administrator's, to a database that knows proofs.
+    """
+    pads, found = [*ContextKey(secret).pads()], await connection.fetchval(_sql.context_pads)
+    if found is not None and found[:2] == pads:
+        return False
+    async with connection.transaction():
+        await connection.execute(f'SET LOCAL ROLE "{names.service(OWNER)}"')
+        await connection.execute(_sql.set_context, [*pads, *(pads if found is None else found[:2])])
+        await connection.execute(_sql.touch_context)
+    return True
 
 
 @dataclass(slots=True)
@@ -138,16 +158,20 @@ class _Work:
                     self.tell(f"PostgreSQL role {role}: what it runs is not shown")
 
     async def _login_role(self, admin: Connection, role: str) -> None:
-        exists = await admin.fetchval(_sql.role_exists, role)
-        if exists and self.credentials.get("postgres", role) is not None:
+        login, held = self.credentials.login("postgres", role)
+        exists = await admin.fetchval(_sql.role_exists, login)
+        if exists and held is not None:
             return
-        self._check_not_elsewhere("PostgreSQL role", role, exists)
+        self._check_not_elsewhere("PostgreSQL role", login, exists)
+        if login != role and not await admin.fetchval(_sql.role_exists, role):
+            await admin.execute(f'CREATE ROLE "{role}" NOLOGIN NOINHERIT')
         password = generate()
-        self.credentials.put("postgres", role, password)
+        self.credentials.put("postgres", login, password)
         verb = "ALTER" if exists else "CREATE"
+        kind = "NOINHERIT" if login == role else "INHERIT" if exists else f'INHERIT IN ROLE "{role}"'
         # Generated passwords are of A-Z a-z 0-9 - _ only, so they need no quoting.
-        await admin.execute(f"{verb} ROLE \"{role}\" LOGIN NOINHERIT PASSWORD '{password}'")
-        self.tell(f"PostgreSQL role {role}")
+        await admin.execute(f"{verb} ROLE \"{login}\" LOGIN PASSWORD '{password}' {kind}")
+        self.tell(f"PostgreSQL role {login}")
 
     async def database(self, admin: Connection, database: str, upto: int | None) -> None:
         """One database with all its files."""
@@ -180,19 +204,14 @@ class _Work:
         if not await connection.fetchval(_sql.context_exists):
             return
         login = self.names.service(CONTEXT)
-        secret, found = self.credentials.get(CONTEXT, login), await connection.fetchval(_sql.context_pads)
+        secret = self.credentials.get(CONTEXT, login)
         if secret is None:
+            found = await connection.fetchval(_sql.context_pads)
             self._check_not_elsewhere("key of tenants' proofs", login, found is not None)
             secret = generate()
             self.credentials.put(CONTEXT, login, secret)
-        pads = [*ContextKey(secret).pads()]
-        if found is not None and found[:2] == pads:
-            return
-        async with connection.transaction():
-            await connection.execute(f'SET LOCAL ROLE "{self.names.service(OWNER)}"')
-            await connection.execute(_sql.set_context, [*pads, *(pads if found is None else found[:2])])
-            await connection.execute(_sql.touch_context)
-        self.tell(f"{database}: key of tenants' proofs")
+        if await set_context_key(connection, self.names, secret):
+            self.tell(f"{database}: key of tenants' proofs")
 
     async def _file(self, connection: Connection, file: SqlFile, ledger: dict[str, str]) -> None:
         found = ledger.get(file.name)
@@ -232,16 +251,17 @@ class _Work:
         for service in services():
             if not service.mongo:
                 continue
-            login = self.names.service(service.name)
+            name = self.names.service(service.name)
             if await ensure_role(admin, service, self.names, shared):
-                self.tell(f"MongoDB role {login}")
+                self.tell(f"MongoDB role {name}")
+            login, held = self.credentials.login("mongo", name)
             exists = login in users
-            if exists and self.credentials.get("mongo", login) is not None:
+            if exists and held is not None:
                 continue
             self._check_not_elsewhere("MongoDB user", login, exists)
             password = generate()
             self.credentials.put("mongo", login, password)
-            granted = [{"role": role, "db": mongo.USERS} for role in (login, *service.mongo_roles)]
+            granted = [{"role": role, "db": mongo.USERS} for role in (name, *service.mongo_roles)]
             verb = "updateUser" if exists else "createUser"
             await _tolerating(_USER_EXISTS, admin.command(verb, login, pwd=password, roles=granted))
             self.tell(f"MongoDB user {login}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from prismicx.credentials import SECOND
 from prismicx.reference.catalogue import Catalogue, Relation
 from prismicx.reference.definitions import Collection, Index, services
 
@@ -129,6 +130,18 @@ def of_roles() -> tuple[Fact, ...]:
         Fact("postgres", "role", "prismicx_owner", "createrole, inherit; in no role", "boundary", section),
         *(Fact("postgres", "role", role, "login; in no role", "boundary", section) for role in logins),
     )
+
+
+def in_roles(rows: Iterable[Any], plain: Any) -> dict[Key, str]:
+    """What the live roles are. The second login of a service, which a rotation makes, counts as the first if it has
+    that one's rights and no others."""
+    held = {plain(row["name"]): dict(row) for row in rows}
+    for name in [name for name in held if name.endswith(SECOND)]:
+        first = name.removesuffix(SECOND)
+        if first in held and in_role({**held[name], "login": False}, plain)[1] == f"inherit; in {first}":
+            second = held.pop(name)
+            held[first]["login"] = held[first]["login"] or second["login"]
+    return dict(in_role(row, plain) for row in held.values())
 
 
 def in_role(row: Mapping[str, Any], plain: Any) -> tuple[Key, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from prismicx.credentials import SECOND
 from prismicx.engines import mongo, postgres
 from prismicx.engines.endpoints import Endpoints
 from prismicx.engines.mongo import Client, Database
@@ -145,7 +146,7 @@ async def _check_roles(report: Report, connection: postgres.Connection, names: N
     prefix = names.server_wide("")
     rows = await connection.fetch(catalogue.sql.roles, f"^{prefix}prismicx_", f"^{prefix}(tenant|owner)_")
     plain = catalogue.without_namespace(names)
-    report.compare(facts.of_roles(), dict(facts.in_role(dict(row), plain) for row in rows), "postgres")
+    report.compare(facts.of_roles(), facts.in_roles(rows, plain), "postgres")
 
 
 async def _check_tenant_roles(
@@ -268,8 +269,9 @@ async def _check_users(report: Report, client: Client, names: Names) -> None:
             _tenant_fact("mongo", "user", subject, plain(granted)),
             _tenant_fact("mongo", "user role", subject, plain(privileges_text(privileges(service, names, shared)))),
         ]
-        if login in users:
-            found["user", subject] = plain(", ".join(users[login]))
+        for user in (login, login + SECOND):  # a rotation passes from one to the other
+            if user in users:
+                found["user", subject] = plain(", ".join(users[user]))
         if login in roles:
             found["user role", subject] = plain(privileges_text(roles[login]))
     report.compare(expected, found, "mongo")

@@ -39,7 +39,7 @@ async def compared(connection: asyncpg.Connection, database: str, names: Names) 
         catalogue.sql.roles, f"^{names.namespace}__prismicx_", f"^{names.namespace}__(tenant|owner)_"
     )
     plain = catalogue.without_namespace(names)
-    report.compare(facts.of_roles(), dict(facts.in_role(dict(row), plain) for row in rows), "postgres")
+    report.compare(facts.of_roles(), facts.in_roles(rows, plain), "postgres")
     return report
 
 

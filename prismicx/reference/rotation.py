@@ -1,0 +1,168 @@
+"""`prismicx credentials rotate`: new passwords for every service, while the old ones go on working.
+
+An engine keeps one password for a login. So each service has two logins, ``prismicx_users`` and ``prismicx_users_b``,
+the second a member of the first with all its rights; one of them is in use, and a rotation passes to the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from prismicx.credentials import CONTEXT, SECOND, Credentials, generate
+from prismicx.engines import mongo, postgres
+from prismicx.engines.endpoints import Endpoints
+from prismicx.engines.mongo import Client
+from prismicx.engines.postgres import Connection
+from prismicx.errors import Conflict
+from prismicx.names import Names
+from prismicx.reference.apply import application_lock, set_context_key
+from prismicx.reference.definitions import POSTGRES_DATABASES, Service, services
+from prismicx.settings import Settings
+from prismicx.statements import Statements
+
+_sql = Statements(__package__, "rotation.sql")
+_POLL = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """What a rotation did: the logins in use now, and those that stopped working."""
+
+    current: Sequence[str]
+    retired: Sequence[str]
+
+
+async def rotate(
+    settings: Settings,
+    endpoints: Endpoints,
+    *,
+    grace: float | None = 30.0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Rotated:
+    """Pass every service to its other login, and the proofs of tenants to a new key.
+
+    Args:
+        grace: seconds for running processes to pass over, at most; then the old logins stop working and their
+            sessions end. None leaves them as they are, until `retire`.
+
+    Raises:
+        Conflict: ``reference.busy``, or ``credentials.rotated`` when the logins of the rotation before still work.
+        Unavailable, Denied: an engine cannot be used.
+    """
+    names, credentials = Names(settings.namespace), Credentials(settings.credentials_file)
+    async with _engines(settings, endpoints, names) as (admin, client):
+        credentials.reload()
+        old = _logins(names, credentials)
+        await _check_retired(admin, old)
+        fresh: list[tuple[str, str, str, str]] = []
+        for service in services():
+            role = names.service(service.name)
+            for engine in _engines_of(service):
+                login = credentials.standby(engine, role)
+                password = generate()
+                if engine == "postgres":
+                    await _postgres_login(admin, role, login, password, hidden=service.hidden)
+                else:
+                    await _mongo_login(client, service, role, login, password)
+                fresh.append((engine, role, login, password))
+                progress(f"{engine}: {login}")
+        secret = generate()
+        for database in POSTGRES_DATABASES:
+            url = endpoints.postgres.postgres(names.server_wide(database))
+            async with postgres.connect(url, settings.connect_timeout) as connection:
+                await set_context_key(connection, names, secret)
+        # The engines know all of them: from here on the file may say so, and it says so at once.
+        credentials.pass_to(fresh, {(CONTEXT, names.service(CONTEXT)): secret})
+    if grace is None:
+        return Rotated([login for _, _, login, _ in fresh], [])
+    progress(f"waiting for running processes, {grace:g} s at most")
+    retired = await retire(settings, endpoints, grace=grace)
+    return Rotated([login for _, _, login, _ in fresh], retired.retired)
+
+
+async def retire(settings: Settings, endpoints: Endpoints, *, grace: float = 0.0) -> Rotated:
+    """Let the logins that are not in use any more stop working, and end their sessions.
+
+    Args:
+        grace: seconds to wait, at most, until nobody has a session of theirs.
+
+    Raises:
+        Conflict: ``reference.busy``.
+        Unavailable, Denied: an engine cannot be used.
+    """
+    names, credentials = Names(settings.namespace), Credentials(settings.credentials_file)
+    current = _logins(names, credentials)
+    unused = {
+        engine: [login for role in roles for login in (role, role + SECOND) if login not in current[engine].values()]
+        for engine, roles in current.items()
+    }
+    end = time.monotonic() + grace
+    async with _engines(settings, endpoints, names) as (admin, client):
+        # Sessions of other processes: there is nothing to wait on but the clock.
+        while time.monotonic() < end and await admin.fetchval(_sql.sessions, unused["postgres"]):  # noqa: ASYNC110
+            await asyncio.sleep(_POLL)
+        done = []
+        for row in await admin.fetch(_sql.open_logins, unused["postgres"]):
+            await admin.execute(f'ALTER ROLE "{row["name"]}" NOLOGIN PASSWORD NULL')
+            done.append(f"postgres: {row['name']}")
+        await admin.execute(_sql.end_sessions, unused["postgres"])
+        users = {user["user"] for user in (await client[mongo.USERS].command("usersInfo"))["users"]}
+        for login in [name for name in unused["mongo"] if name in users]:
+            await client[mongo.USERS].command("dropUser", login)
+            done.append(f"mongo: {login}")
+    credentials.drop(unused)
+    return Rotated([*current["postgres"].values(), *current["mongo"].values()], done)
+
+
+@asynccontextmanager
+async def _engines(settings: Settings, endpoints: Endpoints, names: Names) -> AsyncIterator[tuple[Connection, Client]]:
+    async with postgres.connect(endpoints.postgres.url, settings.connect_timeout) as admin:
+        await application_lock(admin, names)
+        async with mongo.connect(endpoints.mongo.url, settings.connect_timeout) as client:
+            yield admin, client
+
+
+def _engines_of(service: Service) -> list[str]:
+    return [engine for engine, used in (("postgres", service.postgres), ("mongo", service.mongo)) if used]
+
+
+def _logins(names: Names, credentials: Credentials) -> dict[str, dict[str, str]]:
+    """By engine and role, the login in use."""
+    found: dict[str, dict[str, str]] = {"postgres": {}, "mongo": {}}
+    for service in services():
+        role = names.service(service.name)
+        for engine in _engines_of(service):
+            found[engine][role] = credentials.login(engine, role)[0]
+    return found
+
+
+async def _check_retired(admin: Connection, current: dict[str, dict[str, str]]) -> None:
+    """See that no login that is to be made anew is still somebody's."""
+    unused = [login for role in current["postgres"] for login in (role, role + SECOND)]
+    unused = [login for login in unused if login not in current["postgres"].values()]
+    open_ones = [row["name"] for row in await admin.fetch(_sql.open_logins, unused)]
+    if open_ones:
+        raise Conflict(
+            "credentials.rotated",
+            f"the logins before the last rotation still work: {', '.join(open_ones)}",
+            "prismicx credentials retire, then rotate again",
+        )
+
+
+async def _postgres_login(admin: Connection, role: str, login: str, password: str, *, hidden: bool) -> None:
+    if login != role and not await admin.fetchval(_sql.role_exists, login):
+        await admin.execute(f'CREATE ROLE "{login}" NOLOGIN INHERIT IN ROLE "{role}"')
+    if hidden and await admin.fetchval(_sql.is_superuser):
+        await admin.execute(f'ALTER ROLE "{login}" SET track_activities = off')
+    await admin.execute(f"ALTER ROLE \"{login}\" LOGIN PASSWORD '{password}'")
+
+
+async def _mongo_login(client: Client, service: Service, role: str, login: str, password: str) -> None:
+    granted = [{"role": name, "db": mongo.USERS} for name in (role, *service.mongo_roles)]
+    users = {user["user"] for user in (await client[mongo.USERS].command("usersInfo"))["users"]}
+    verb = "updateUser" if login in users else "createUser"
+    await client[mongo.USERS].command(verb, login, pwd=password, roles=granted)

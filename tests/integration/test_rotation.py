@@ -1,0 +1,117 @@
+"""Passwords are rotated while everything runs: nobody is refused, and afterwards the old ones are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import asyncpg
+import pytest
+
+from prismicx.credentials import SECOND, Credentials
+from prismicx.engines import mongo
+from prismicx.engines.endpoints import locate
+from prismicx.errors import Conflict, Denied
+from prismicx.isolation.verify import verify as verify_isolation
+from prismicx.names import Names
+from prismicx.platform import open_platform
+from prismicx.reference.apply import apply
+from prismicx.reference.rotation import retire, rotate
+from prismicx.reference.verify import verify
+from prismicx.settings import Settings
+
+
+@pytest.fixture
+async def mine(new_namespace: Callable[[], Settings]) -> Settings:
+    made = new_namespace()
+    await apply(made, locate(made))
+    return made
+
+
+async def test_a_rotation_under_load_refuses_nobody(mine: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("postgres", "mongo"):
+        monkeypatch.setattr(f"prismicx.engines.{module}._LOOKS_EVERY", 0.1)
+    done, stop = [0, 0], asyncio.Event()
+    async with open_platform(mine) as px:
+        await px.tenants.create("acme", name="A", isolation="shared")
+
+        async def reading() -> None:
+            while not stop.is_set():
+                async with px.tenant("acme") as tenant:
+                    async with tenant.sql("system_users") as sql:
+                        await sql.fetch("SELECT * FROM user_data.users")
+                    await (await tenant.collection("tasks")).find_one({})
+                    assert await tenant.systems.list() == []
+                done[0] += 1
+
+        async def filling() -> None:
+            while not stop.is_set():
+                async with px.tenant("acme") as tenant:
+                    await tenant.tasks.enqueue(service="mailer", type="welcome", payload={})
+                await px.catalogue.list()
+                done[1] += 1
+
+        async with asyncio.TaskGroup() as group:
+            for work in (reading, reading, filling):
+                group.create_task(work())
+            for _ in range(3):
+                rotated = await rotate(mine, locate(mine), grace=3)
+                assert rotated.current
+                assert rotated.retired
+                before = list(done)
+                await asyncio.sleep(0.5)
+                assert done[0] > before[0]
+            stop.set()
+    assert (await verify(mine, locate(mine))).ok
+    assert (await verify_isolation(mine, locate(mine))).ok
+
+
+async def test_old_logins_work_until_they_are_retired(mine: Settings) -> None:
+    names, endpoints = Names(mine.namespace), locate(mine)
+    role, task_role = names.service("users"), names.service("tasks")
+    held = Credentials(mine.credentials_file)
+    old, old_tasks = held.require("postgres", role), held.require("mongo", task_role)
+    url = endpoints.postgres.postgres(names.server_wide("system_users"), role, old)
+    mongo_url = endpoints.mongo.mongo(mongo.USERS, task_role, old_tasks)
+    session = await asyncpg.connect(url)
+    rotated = await rotate(mine, endpoints, grace=None)
+    assert role + SECOND in rotated.current
+    assert rotated.retired == []
+    await (await asyncpg.connect(url)).close()
+    async with mongo.connect(mongo_url, 5):
+        pass
+    with pytest.raises(Conflict, match="still work"):
+        await rotate(mine, endpoints)
+    assert await session.fetchval("SELECT 1") == 1
+    await retire(mine, endpoints)
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await session.fetchval("SELECT 1")
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+        await asyncpg.connect(url)
+    with pytest.raises(Denied):
+        async with mongo.connect(mongo_url, 5):
+            pass
+    assert (mine.credentials_file.stat().st_mode & 0o777) == 0o600
+    kept = json.loads(mine.credentials_file.read_text())
+    assert role not in kept["postgres"]
+    async with open_platform(mine) as px:
+        await px.tenants.create("acme", name="A")
+    assert (await apply(mine, endpoints)).changes == []
+
+
+async def test_a_rotation_that_was_cut_off_is_repeated(mine: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(Credentials, "pass_to", cut)
+    with pytest.raises(OSError, match="full"):
+        await rotate(mine, locate(mine))
+    monkeypatch.undo()
+    async with open_platform(mine) as px:  # the logins of before go on
+        await px.tenants.create("acme", name="A", isolation="shared")
+        async with px.tenant("acme") as tenant:
+            assert [item async for item in (await tenant.collection("tasks")).find()] == []
+    await retire(mine, locate(mine))
+    await rotate(mine, locate(mine), grace=0)
+    assert (await verify(mine, locate(mine))).ok
