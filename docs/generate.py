@@ -1,4 +1,4 @@
-"""Writes docs/reference: the databases and their diagrams from live servers, the commands and errors from the code.
+"""Writes docs/reference: databases and their diagrams from live servers, commands, errors and stages from the code.
 
 Run by `make docs`; the tests compare what is there with what this makes.
 """
@@ -17,7 +17,7 @@ import click
 
 from prismicx import errors
 from prismicx.cli import main as command_line
-from prismicx.engines import embedded
+from prismicx.engines import aggregation_stages, embedded
 from prismicx.engines.endpoints import locate
 from prismicx.platform import open_platform
 from prismicx.reference import diagrams, document
@@ -67,6 +67,7 @@ def main() -> None:
     """Write everything."""
     (HERE / "commands.md").write_text(commands(), encoding="utf-8")
     (HERE / "errors.md").write_text(error_codes(), encoding="utf-8")
+    (HERE / "stages.md").write_text(aggregation_stages.table(), encoding="utf-8")
     data = Path(tempfile.mkdtemp(prefix="prismicx-docs-"))
     settings = load({"data": data}).settings
     try:

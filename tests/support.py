@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from prismicx import Sql, TenantScope
+from prismicx import Platform, ScopedCollection, Sql, TenantScope
 from prismicx.credentials import CONTEXT, Credentials
 from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import locate
@@ -114,3 +114,12 @@ async def fill(scope: TenantScope) -> tuple[uuid.UUID, uuid.UUID]:
         extension = await add_extension(sql, scope.tenant_id, user)
         await sql.execute(ADD_FACTOR, uuid.uuid4(), extension, "speed", 7, 2.0, naive_now())
     return user, extension
+
+
+async def two_trees(px: Platform, pair: tuple[str, str]) -> tuple[ScopedCollection, ScopedCollection]:
+    async with px.tenant(pair[0]) as ann, px.tenant(pair[1]) as bob:
+        mine, theirs = await ann.collection("categories"), await bob.collection("categories")
+    for own in (mine, theirs):
+        await own.delete_many({})
+        await own.insert_many([category("root"), category("leaf")])
+    return mine, theirs

@@ -1,8 +1,8 @@
 """How a filter, an update, a document or a pipeline is kept inside one tenant: pure functions.
 
-What cannot be made safe is refused. Unknown stages are refused too: the list below is what was looked at.
-`$graphLookup` is not in it: what keeps it inside a tenant is `restrictSearchWithMatch` alone, and a server of the
-protocol that ignores it (SecantusDB does) would hand out everybody's documents without a word.
+What cannot be made safe is refused, and so is what nobody has looked at: operators of updates, stages
+(`aggregation_stages`), options of stages. No option of MongoDB that changes how texts compare is taken: with a
+collation the tenant `a-b` could be found where `ab` is asked for.
 """
 
 from __future__ import annotations
@@ -10,22 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from prismicx.engines.aggregation_stages import STAGES
+from prismicx.engines.plain_values import plain
 from prismicx.errors import BoundaryViolation, InvalidInput, quoted
 
 TENANT = "tenant_id"
 
 Document = dict[str, Any]
 
-SCRIPTS = frozenset({"$where", "$function", "$accumulator"})
-"""Run JavaScript on the server, which cannot be checked from outside."""
-
-PLAIN_STAGES = frozenset(
-    "$addFields $bucket $bucketAuto $count $densify $fill $group $limit $match $project $redact $replaceRoot "
-    "$replaceWith $sample $set $setWindowFields $skip $sort $sortByCount $unset $unwind".split()
+UPDATE_OPERATORS = frozenset(
+    "$addToSet $bit $currentDate $inc $max $min $mul $pop $pull $pullAll $push $rename $set $setOnInsert $unset".split()
 )
-"""Work on the documents they are given and name no collection."""
+"""Change the fields they name and no others."""
 
-UPDATE_STAGES = frozenset({"$addFields", "$project", "$replaceRoot", "$replaceWith", "$set", "$unset"})
+_JOINED = frozenset({"from", "localField", "foreignField", "let", "pipeline", "as"})
+_UNITED = frozenset({"coll", "pipeline"})
 
 
 def scoped_filter(tenant_id: str, given: Mapping[str, Any] | None) -> Document:
@@ -33,16 +32,16 @@ def scoped_filter(tenant_id: str, given: Mapping[str, Any] | None) -> Document:
 
     Raises:
         InvalidInput: ``documents.filter_invalid``.
-        BoundaryViolation: ``boundary.script``.
+        BoundaryViolation: ``boundary.script``, ``boundary.operator`` or ``boundary.variable``.
     """
     if given is None:
         return {TENANT: tenant_id}
     if not isinstance(given, Mapping):
         raise InvalidInput("documents.filter_invalid", f"the filter is {quoted(given)}", "give a mapping")
-    copy = plain(given)
-    if TENANT in copy:
-        return {"$and": [{TENANT: tenant_id}, copy]}
-    return {**copy, TENANT: tenant_id}
+    copy: Document = plain(given)
+    if copy.get(TENANT, tenant_id) == tenant_id:
+        return {**copy, TENANT: tenant_id}
+    return {"$and": [{TENANT: tenant_id}, copy]}
 
 
 def scoped_document(tenant_id: str, given: Mapping[str, Any]) -> Document:
@@ -60,6 +59,37 @@ def scoped_document(tenant_id: str, given: Mapping[str, Any]) -> Document:
     return {**copy, TENANT: tenant_id}
 
 
+def scoped_batch(tenant_id: str, given: Iterable[Mapping[str, Any]]) -> list[Document]:
+    """The documents to insert, with their tenant.
+
+    Raises:
+        InvalidInput, BoundaryViolation: as `scoped_document`, and where there are no documents.
+    """
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise InvalidInput("documents.document_invalid", f"the documents are {quoted(given)}", "give a list")
+    made = [scoped_document(tenant_id, document) for document in given]
+    if not made:
+        raise InvalidInput("documents.document_invalid", "there are no documents", "give one document or more")
+    return made
+
+
+def scoped_replacement(tenant_id: str, given: Mapping[str, Any]) -> Document:
+    """The document to put in another's place, with its tenant.
+
+    Raises:
+        InvalidInput, BoundaryViolation: as `scoped_document`.
+    """
+    made = scoped_document(tenant_id, given)
+    operators = [name for name in made if name.startswith("$")]
+    if operators:  # a server might take the whole for an update
+        raise InvalidInput(
+            "documents.document_invalid",
+            f"the document holds {quoted(operators[0])}",
+            "name fields; update_one takes operators",
+        )
+    return made
+
+
 def scoped_update(tenant_id: str, given: Mapping[str, Any] | Sequence[Mapping[str, Any]], upsert: bool = False) -> Any:
     """The update, unable to change the tenant of what it touches; what an upsert inserts is the tenant's.
 
@@ -67,34 +97,47 @@ def scoped_update(tenant_id: str, given: Mapping[str, Any] | Sequence[Mapping[st
         InvalidInput: ``documents.update_invalid``.
         BoundaryViolation: ``boundary.tenant_changed``, ``boundary.stage`` or ``boundary.script``.
     """
-    given = plain(given)
-    if isinstance(given, list):
-        for stage in given:
-            name, _ = _stage(stage)
-            if name not in UPDATE_STAGES:
-                raise _stage_refused(name)
-        # Whatever the stages made of it, the document ends as this tenant's.
-        return [*given, {"$set": {TENANT: {"$literal": tenant_id}}}]
-    if not isinstance(given, Mapping) or not given:
-        raise InvalidInput("documents.update_invalid", f"the update is {quoted(given)}", "give update operators")
-    for operator, changes in given.items():
-        if not str(operator).startswith("$") or not isinstance(changes, Mapping):
-            raise InvalidInput(
-                "documents.update_invalid",
-                f"the update holds {quoted(operator)}",
-                "use operators such as $set with a mapping of fields; replace_one replaces a document",
-            )
-        for path, value in changes.items():
-            targets = [path, value] if operator == "$rename" else [path]
-            if any(_root(target) == TENANT for target in targets):
-                raise BoundaryViolation(
-                    "boundary.tenant_changed",
-                    f"{operator} would change {TENANT}",
-                    "a document stays with its tenant; leave the field out",
-                )
+    if not isinstance(given, Mapping):
+        return _scoped_steps(tenant_id, given)
+    changes = plain(given, data=True)
+    if not changes:
+        raise InvalidInput("documents.update_invalid", "the update is empty", "give update operators")
+    for operator, fields in changes.items():
+        _check_changes(operator, fields)
     if upsert:
-        return {**given, "$setOnInsert": {**given.get("$setOnInsert", {}), TENANT: tenant_id}}
-    return given
+        return {**changes, "$setOnInsert": {**changes.get("$setOnInsert", {}), TENANT: tenant_id}}
+    return changes
+
+
+def _scoped_steps(tenant_id: str, given: Any) -> list[Document]:
+    steps = plain(given)
+    if not isinstance(steps, list):
+        raise InvalidInput("documents.update_invalid", f"the update is {quoted(given)}", "give update operators")
+    for step in steps:
+        name, _ = _stage(step)
+        if name not in STAGES or not STAGES[name].in_update:
+            raise _stage_refused(name)
+    # Whatever the stages made of it, the document ends as this tenant's.
+    return [*steps, {"$set": {TENANT: {"$literal": tenant_id}}}]
+
+
+def _check_changes(operator: str, fields: Any) -> None:
+    if operator not in UPDATE_OPERATORS or not isinstance(fields, Mapping):
+        raise InvalidInput(
+            "documents.update_invalid",
+            f"the update holds {quoted(operator)}",
+            f"give a mapping of fields to {', '.join(sorted(UPDATE_OPERATORS))}; replace_one replaces a document",
+        )
+    if operator == "$pull":  # the one whose values are conditions
+        plain(fields)
+    for path, value in fields.items():
+        targets = [path, value] if operator == "$rename" else [path]
+        if any(_root(target) == TENANT for target in targets):
+            raise BoundaryViolation(
+                "boundary.tenant_changed",
+                f"{operator} would change {TENANT}",
+                "a document stays with its tenant; leave the field out",
+            )
 
 
 def scoped_pipeline(tenant_id: str, given: Sequence[Mapping[str, Any]], collections: Iterable[str]) -> list[Document]:
@@ -107,7 +150,11 @@ def scoped_pipeline(tenant_id: str, given: Sequence[Mapping[str, Any]], collecti
         InvalidInput: ``documents.pipeline_invalid``.
         BoundaryViolation: ``boundary.stage``, ``boundary.collection`` or ``boundary.script``.
     """
-    stages = _stages(tenant_id, plain(given), frozenset(collections))
+    return _narrowed(tenant_id, plain(given), frozenset(collections))
+
+
+def _narrowed(tenant_id: str, given: Any, known: frozenset[str]) -> list[Document]:
+    stages = _stages(tenant_id, given, known)
     if stages and "$match" in stages[0]:
         # One $match, so that what must come first ($text) still does.
         return [{"$match": {"$and": [{TENANT: tenant_id}, stages[0]["$match"]]}}, *stages[1:]]
@@ -117,66 +164,91 @@ def scoped_pipeline(tenant_id: str, given: Sequence[Mapping[str, Any]], collecti
 def watched_pipeline(tenant_id: str, given: Sequence[Mapping[str, Any]]) -> list[Document]:
     """The pipeline of a change stream that shows changes of this tenant's documents.
 
-    An event without the document (a deletion) names no tenant, so it is not shown.
+    An event tells its tenant by the document: as it is now, or as it was before. A deletion has only the latter, where
+    the collection keeps such images; without it the event names no tenant, and is not shown. Neither are events of
+    the whole collection.
 
     Raises:
         BoundaryViolation: ``boundary.stage`` or ``boundary.script``.
     """
     stages = plain(given)
+    if not isinstance(stages, list):
+        raise InvalidInput("documents.pipeline_invalid", f"the pipeline is {quoted(given)}", "give a list of stages")
     for stage in stages:
         name, _ = _stage(stage)
-        if name not in UPDATE_STAGES | {"$match", "$redact"}:
+        if name not in STAGES or not STAGES[name].in_stream:
             raise _stage_refused(name)
-    # The document is looked up when the event is read, the description is of when it happened: where an `_id` was
-    # used again, the one may be this tenant's and the other another's.
-    ours = [{"$match": {f"fullDocument.{TENANT}": tenant_id}}, {"$unset": "updateDescription"}]
-    return [*ours, *stages]
+    now, before = f"fullDocument.{TENANT}", f"fullDocumentBeforeChange.{TENANT}"
+    # The document is looked up when the event is read: where an `_id` was used again, what was before may be another
+    # tenant's, and so may be the description of the change.
+    ours = {
+        "$and": [
+            {"$or": [{now: tenant_id}, {before: tenant_id, "operationType": "delete"}]},
+            {"$or": [{before: tenant_id}, {"fullDocumentBeforeChange": None}]},
+        ]
+    }
+    return [{"$match": ours}, {"$unset": "updateDescription"}, *stages]
 
 
-def plain(given: Any, *, data: bool = False) -> Any:
-    """A copy in dictionaries and lists only, that nobody else can change between the check and the sending.
-
-    A mapping or a sequence of another class could also show the driver something else than it showed the check.
-
-    Args:
-        data: it is a document, where the name of an operator is a name like any other.
+def ordering(given: Any) -> list[tuple[str, Any]] | None:
+    """How to sort, checked.
 
     Raises:
-        BoundaryViolation: ``boundary.script``.
+        InvalidInput: ``documents.sort_invalid``.
     """
-    if isinstance(given, Mapping):
-        for key in given:
-            if key in SCRIPTS and not data:
-                raise BoundaryViolation(
-                    "boundary.script", f"{key} runs JavaScript on the server", "say it with operators"
-                )
-        return {key: plain(value, data=data) for key, value in given.items()}
-    if isinstance(given, Sequence) and not isinstance(given, (str, bytes, bytearray, memoryview)):
-        return [plain(value, data=data) for value in given]
-    return given
+    pairs = _pairs(plain(given))
+    if given is not None and not pairs:
+        raise InvalidInput("documents.sort_invalid", f"the sort is {quoted(given)}", 'give pairs such as ("name", 1)')
+    return pairs
+
+
+def index_hint(given: Any) -> str | list[tuple[str, Any]] | None:
+    """The index to use, by name or by its fields, checked.
+
+    Raises:
+        InvalidInput: ``documents.hint_invalid``.
+    """
+    found = plain(given)
+    pairs = _pairs(found)
+    if given is not None and not pairs and not isinstance(found, str):
+        raise InvalidInput("documents.hint_invalid", f"the hint is {quoted(given)}", "name an index or its fields")
+    return pairs or found
+
+
+def _pairs(copy: Any) -> list[tuple[str, Any]] | None:
+    pairs = list(copy.items()) if isinstance(copy, dict) else copy
+    if not isinstance(pairs, list) or not all(
+        isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs
+    ):
+        return None
+    return [(field, way) for field, way in pairs]
 
 
 def _stages(tenant_id: str, given: Any, known: frozenset[str]) -> list[Document]:
-    if not isinstance(given, Sequence) or isinstance(given, (str, bytes)):
+    if not isinstance(given, list):
         raise InvalidInput("documents.pipeline_invalid", f"the pipeline is {quoted(given)}", "give a list of stages")
     return [_scoped_stage(tenant_id, *_stage(stage), known) for stage in given]
 
 
 def _scoped_stage(tenant_id: str, name: str, body: Any, known: frozenset[str]) -> Document:
-    if name in PLAIN_STAGES:
+    if name not in STAGES or STAGES[name].treatment == "refused":
+        raise _stage_refused(name)
+    if STAGES[name].treatment == "plain":
         return {name: body}
-    if name == "$facet" and isinstance(body, Mapping):
+    if name == "$unionWith" and isinstance(body, str):
+        body = {"coll": body}
+    if not isinstance(body, Mapping):
+        raise InvalidInput("documents.pipeline_invalid", f"{name} is {quoted(body)}", f"give {name} a mapping")
+    if name == "$facet":
         return {name: {output: _stages(tenant_id, part, known) for output, part in body.items()}}
-    if name == "$lookup" and isinstance(body, Mapping):
-        _known_collection(name, body.get("from"), known)
-        inner = scoped_pipeline(tenant_id, body.get("pipeline", []), known)
-        return {name: {**body, "pipeline": inner}}
-    if name == "$unionWith":
-        whole: Any = {"coll": body} if isinstance(body, str) else body
-        if isinstance(whole, Mapping):
-            _known_collection(name, whole.get("coll"), known)
-            return {name: {**whole, "pipeline": scoped_pipeline(tenant_id, whole.get("pipeline", []), known)}}
-    raise _stage_refused(name)
+    collection, options = ("from", _JOINED) if name == "$lookup" else ("coll", _UNITED)
+    _known_collection(name, body.get(collection), known)
+    odd = sorted(body.keys() - options)
+    if odd:
+        raise BoundaryViolation(
+            "boundary.option", f"{name} has the option {quoted(odd[0])}", f"options are {', '.join(sorted(options))}"
+        )
+    return {name: {**body, "pipeline": _narrowed(tenant_id, body.get("pipeline", []), known)}}
 
 
 def _stage(stage: Any) -> tuple[str, Any]:
@@ -198,10 +270,14 @@ def _known_collection(stage: str, name: Any, known: frozenset[str]) -> None:
 
 
 def _stage_refused(name: str) -> BoundaryViolation:
+    stage = STAGES.get(name)
+    why = f"it {stage.why}" if stage else "it is not known"
+    if stage and stage.treatment != "refused":
+        why = "it has no place here"
     return BoundaryViolation(
         "boundary.stage",
-        f"the stage {quoted(name)} is not allowed in a tenant's scope",
-        f"allowed are {', '.join(sorted(PLAIN_STAGES))}, $facet, $lookup and $unionWith",
+        f"the stage {quoted(name)} is not allowed in a tenant's scope: {why}",
+        "docs/reference/stages.md lists what is",
     )
 
 

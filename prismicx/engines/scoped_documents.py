@@ -10,22 +10,28 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.command_cursor import AsyncCommandCursor
 from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.errors import ConnectionFailure, OperationFailure
-from pymongo.results import DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
+from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
 
+from prismicx.engines.bulk_requests import Request, scoped_requests
 from prismicx.engines.document_rules import (
     Document,
-    plain,
+    index_hint,
+    ordering,
+    scoped_batch,
     scoped_document,
     scoped_filter,
     scoped_pipeline,
+    scoped_replacement,
     scoped_update,
     watched_pipeline,
 )
+from prismicx.engines.plain_values import plain
 from prismicx.errors import BoundaryViolation, Unavailable
 
 Filter = Mapping[str, Any] | None
 Update = Mapping[str, Any] | Sequence[Mapping[str, Any]]
-Sort = Sequence[tuple[str, int]] | None
+Sort = Sequence[tuple[str, Any]] | None
+Hint = str | Sequence[tuple[str, Any]] | None
 
 T = TypeVar("T")
 
@@ -35,7 +41,9 @@ _UNAUTHORIZED = 13
 class ScopedCollection:
     """The operations of a collection with the tenant in every filter, document and stage.
 
-    Arguments are pymongo's; those that could step around the tenant are not taken. Every method raises
+    Arguments are pymongo's; those that could step around the tenant are not taken, such as a collation, by which one
+    tenant's id may equal another's. Documents of arguments stay as they were, so give an ``_id`` if you need to know it
+    after a bulk write. There is no estimated count: it is of all tenants together. Every method raises
     BoundaryViolation (``boundary.*``) where something reaches out of the tenant, InvalidInput (``documents.*``) where
     an argument has the wrong form, Unavailable (``mongo.lost``) where the server is gone, and pymongo's own errors
     for what the server itself finds wrong.
@@ -65,7 +73,7 @@ class ScopedCollection:
         projection = plain(projection)
         narrowed = scoped_filter(self._tenant, filter)
         try:
-            return await self._collection.find_one(narrowed, projection, sort=sort, session=session)
+            return await self._collection.find_one(narrowed, projection, sort=ordering(sort), session=session)
         except (ConnectionFailure, OperationFailure) as error:
             raise _translated(error) from error
 
@@ -78,6 +86,7 @@ class ScopedCollection:
         skip: int = 0,
         limit: int = 0,
         batch_size: int = 0,
+        hint: Hint = None,
         session: AsyncClientSession | None = None,
     ) -> ScopedCursor:
         """The documents that match; iterate with ``async for`` or take ``to_list()``."""
@@ -85,17 +94,23 @@ class ScopedCollection:
             self._collection.find(
                 scoped_filter(self._tenant, filter),
                 plain(projection),
-                sort=sort,
+                sort=ordering(sort),
                 skip=skip,
                 limit=limit,
                 batch_size=batch_size,
+                hint=index_hint(hint),
                 session=session,
             )
         )
 
-    async def count_documents(self, filter: Filter = None, *, session: AsyncClientSession | None = None) -> int:
+    async def count_documents(
+        self, filter: Filter = None, *, hint: Hint = None, session: AsyncClientSession | None = None
+    ) -> int:
         """How many documents match."""
-        return await _answer(self._collection.count_documents(scoped_filter(self._tenant, filter), session=session))
+        narrowed, named = scoped_filter(self._tenant, filter), index_hint(hint)
+        return await _answer(
+            self._collection.count_documents(narrowed, session=session, **({"hint": named} if named else {}))
+        )
 
     async def distinct(
         self, key: str, filter: Filter = None, *, session: AsyncClientSession | None = None
@@ -104,11 +119,14 @@ class ScopedCollection:
         return await _answer(self._collection.distinct(key, scoped_filter(self._tenant, filter), session=session))
 
     async def aggregate(
-        self, pipeline: Sequence[Mapping[str, Any]], *, session: AsyncClientSession | None = None
+        self, pipeline: Sequence[Mapping[str, Any]], *, hint: Hint = None, session: AsyncClientSession | None = None
     ) -> ScopedCursor:
         """The result of a pipeline over this tenant's documents."""
         stages = scoped_pipeline(self._tenant, pipeline, self._known)
-        return ScopedCursor(await _answer(self._collection.aggregate(stages, session=session)))
+        named = index_hint(hint)
+        # As a mapping: pymongo takes pairs for a hint of `aggregate` as they are.
+        more: dict[str, Any] = {"hint": named if isinstance(named, str) else dict(named)} if named else {}
+        return ScopedCursor(await _answer(self._collection.aggregate(stages, session=session, **more)))
 
     async def insert_one(
         self, document: Mapping[str, Any], *, session: AsyncClientSession | None = None
@@ -124,8 +142,8 @@ class ScopedCollection:
         session: AsyncClientSession | None = None,
     ) -> InsertManyResult:
         """Insert documents as this tenant's."""
-        scoped = [scoped_document(self._tenant, document) for document in documents]
-        return await _answer(self._collection.insert_many(scoped, ordered=ordered, session=session))
+        made = scoped_batch(self._tenant, documents)
+        return await _answer(self._collection.insert_many(made, ordered=ordered, session=session))
 
     async def update_one(
         self,
@@ -177,7 +195,7 @@ class ScopedCollection:
         return await _answer(
             self._collection.replace_one(
                 scoped_filter(self._tenant, filter),
-                scoped_document(self._tenant, replacement),
+                scoped_replacement(self._tenant, replacement),
                 upsert=upsert,
                 session=session,
             )
@@ -201,11 +219,50 @@ class ScopedCollection:
                 scoped_filter(self._tenant, filter),
                 scoped_update(self._tenant, update, upsert),
                 projection=plain(projection),
-                sort=sort,
+                sort=ordering(sort),
                 upsert=upsert,
                 return_document=return_document,
                 array_filters=plain(array_filters),
                 session=session,
+            )
+        )
+
+    async def find_one_and_replace(
+        self,
+        filter: Filter,
+        replacement: Mapping[str, Any],
+        *,
+        projection: Any = None,
+        sort: Sort = None,
+        upsert: bool = False,
+        return_document: bool = False,
+        session: AsyncClientSession | None = None,
+    ) -> Document | None:
+        """Replace the first document that matches; gives what `find_one_and_update` gives."""
+        return await _answer(
+            self._collection.find_one_and_replace(
+                scoped_filter(self._tenant, filter),
+                scoped_replacement(self._tenant, replacement),
+                projection=plain(projection),
+                sort=ordering(sort),
+                upsert=upsert,
+                return_document=return_document,
+                session=session,
+            )
+        )
+
+    async def find_one_and_delete(
+        self,
+        filter: Filter,
+        *,
+        projection: Any = None,
+        sort: Sort = None,
+        session: AsyncClientSession | None = None,
+    ) -> Document | None:
+        """Delete the first document that matches, and give it."""
+        return await _answer(
+            self._collection.find_one_and_delete(
+                scoped_filter(self._tenant, filter), projection=plain(projection), sort=ordering(sort), session=session
             )
         )
 
@@ -217,6 +274,16 @@ class ScopedCollection:
         """Delete every document that matches."""
         return await _answer(self._collection.delete_many(scoped_filter(self._tenant, filter), session=session))
 
+    async def bulk_write(
+        self, requests: Iterable[Request], *, ordered: bool = True, session: AsyncClientSession | None = None
+    ) -> BulkWriteResult:
+        """Several writes in one message: pymongo's InsertOne, UpdateOne, UpdateMany, ReplaceOne, DeleteOne, DeleteMany.
+
+        Nothing is sent when one of them is refused.
+        """
+        made = scoped_requests(self._tenant, requests)
+        return await _answer(self._collection.bulk_write(made, ordered=ordered, session=session))
+
     async def watch(
         self,
         pipeline: Sequence[Mapping[str, Any]] = (),
@@ -224,19 +291,28 @@ class ScopedCollection:
         resume_after: Mapping[str, Any] | None = None,
         max_await_time_ms: int | None = None,
     ) -> AsyncIterator[Document]:
-        """Changes of this tenant's documents as they happen, with the whole document; deletions are not shown."""
-        stages = watched_pipeline(self._tenant, pipeline)
+        """Changes of this tenant's documents as they happen, with the whole document as it is when it is read.
+
+        Deletions are shown where the collection keeps images of what was before (``changeStreamPreAndPostImages``),
+        as ``fullDocumentBeforeChange``; elsewhere a deletion does not tell whose document it was. The stream ends when
+        the collection is dropped.
+        """
+        stages, token = watched_pipeline(self._tenant, pipeline), plain(resume_after)
         stream = await _answer(
             self._collection.watch(
                 stages,
                 full_document="updateLookup",
-                resume_after=resume_after,
+                full_document_before_change="whenAvailable",
+                resume_after=token,
                 max_await_time_ms=max_await_time_ms,
             )
         )
         async with stream:
-            async for event in stream:
-                yield event
+            try:
+                async for event in stream:
+                    yield event
+            except (ConnectionFailure, OperationFailure) as error:
+                raise _translated(error) from error
 
 
 class ScopedCursor:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from docs import generate
+from prismicx.engines import aggregation_stages
 from prismicx.engines.endpoints import locate
 from prismicx.reference import diagrams, document
 from prismicx.settings import Settings
@@ -80,6 +81,14 @@ EXPECTED = {
         "finished 3 of 3",
         "shop       1.0      installed  2",
     ],
+    "docs/documents.md": [
+        "2 of acme, 1 of globex",
+        "refused: boundary.tenant_changed",
+        "refused: boundary.stage",
+        "refused: boundary.collation",
+        "insert Mail to Bob",
+        "one more, one less",
+    ],
     "docs/tasks.md": ["enqueued  3", "cancelled", "{'report': {'pending': 2}}", "report   2", "task.transition"],
     "docs/categories.md": [
         "added      4",
@@ -126,7 +135,8 @@ def test_the_pages_link_to_what_is_there() -> None:
             assert target.startswith("https://") or (page.parent / target).exists(), f"{page}: {target}"
 
 
-def test_commands_and_errors_are_those_of_the_code() -> None:
+def test_commands_errors_and_stages_are_those_of_the_code() -> None:
+    assert (ROOT / "docs/reference/stages.md").read_text() == aggregation_stages.table(), "run: make docs"
     assert (ROOT / "docs/reference/commands.md").read_text() == generate.commands(), "run: make docs"
     assert (ROOT / "docs/reference/errors.md").read_text() == generate.error_codes(), "run: make docs"
 

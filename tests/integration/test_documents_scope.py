@@ -7,23 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pymongo import InsertOne
 from pymongo.errors import DuplicateKeyError, WriteError
 
-from prismicx import BoundaryViolation, InvalidInput, Platform, ScopedCollection
+from prismicx import BoundaryViolation, InvalidInput, Platform
 from prismicx.engines.mongo import open_client
 from prismicx.engines.scoped_documents import ScopedCursor
-from tests.support import category, insight, task
+from tests.support import category, insight, task, two_trees
 
 PLANT = "planted"
-
-
-async def two_trees(px: Platform, pair: tuple[str, str]) -> tuple[ScopedCollection, ScopedCollection]:
-    async with px.tenant(pair[0]) as ann, px.tenant(pair[1]) as bob:
-        mine, theirs = await ann.collection("categories"), await bob.collection("categories")
-    for own in (mine, theirs):
-        await own.delete_many({})
-        await own.insert_many([category("root"), category("leaf")])
-    return mine, theirs
 
 
 async def rows(cursor: ScopedCursor) -> list[dict[str, Any]]:
@@ -280,6 +272,16 @@ async def test_a_tenants_login_opens_its_own_database_only(
             lambda: foreign.count_documents({}),
             lambda: foreign.drop(),
             lambda: client[made.database].list_collection_names(),
+            lambda: foreign.watch(),
+            lambda: client[made.database].watch(),
+            lambda: client.watch(),
+            lambda: foreign.distinct("tenant_id"),
+            lambda: foreign.bulk_write([InsertOne(insight("x"))]),
+            lambda: foreign.create_index("x"),
+            lambda: client["admin"].command("listDatabases"),
+            lambda: client[entry.tenant.database]["user_insights"].aggregate(
+                [{"$merge": {"into": {"db": made.database, "coll": "user_insights"}}}]
+            ),
             lambda: client[made.database].command("createUser", "x", pwd="x", roles=[]),
             lambda: client["admin"].command("createUser", "x", pwd="x", roles=["root"]),
             lambda: client.list_database_names(),

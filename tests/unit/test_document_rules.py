@@ -11,19 +11,26 @@ from bson.raw_bson import RawBSONDocument
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prismicx.engines import document_rules
+from prismicx.engines.aggregation_stages import STAGES
 from prismicx.engines.document_rules import (
-    PLAIN_STAGES,
-    SCRIPTS,
+    UPDATE_OPERATORS,
+    index_hint,
+    ordering,
+    scoped_batch,
     scoped_document,
     scoped_filter,
     scoped_pipeline,
+    scoped_replacement,
     scoped_update,
     watched_pipeline,
 )
+from prismicx.engines.plain_values import SCRIPTS
 from prismicx.errors import BoundaryViolation, InvalidInput, PrismicXError
 
 ME, OTHER = "acme", "globex"
 KNOWN = frozenset({"categories"})
+PLAIN_STAGES = frozenset(name for name, stage in STAGES.items() if stage.treatment == "plain")
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.text(max_size=5), st.sampled_from([ME, OTHER]))
 keys = st.sampled_from(
@@ -36,10 +43,12 @@ values = st.recursive(
     max_leaves=8,
 )
 mappings = st.dictionaries(keys, values, max_size=4)
-stage_names = st.sampled_from(
-    [*sorted(PLAIN_STAGES), "$facet", "$lookup", "$graphLookup", "$unionWith", "$out", "$merge", "$documents",
-     "$collStats", "$geoNear", "$search", "$changeStream", "$unheardOf"]
-)  # fmt: skip
+updates = st.dictionaries(
+    st.sampled_from([*sorted(UPDATE_OPERATORS), "$rename", "$setOnInsert", "$unheardOf"]),
+    st.dictionaries(keys, scalars | st.sampled_from(["tenant_id.x", "tenant_id"]), max_size=2),
+    max_size=3,
+)
+stage_names = st.sampled_from([*sorted(STAGES), "$lookup", "$unionWith", "$facet", "$unheardOf"])
 
 
 def stages(depth: int = 2) -> st.SearchStrategy[dict[str, Any]]:
@@ -92,10 +101,10 @@ def test_a_filter_always_demands_the_tenant(given_filter: dict[str, Any]) -> Non
         return
     sent = scoped_filter(ME, given_filter)
     assert narrowed(sent)
-    if "tenant_id" in given_filter:
+    if given_filter.get("tenant_id", ME) != ME:
         assert sent == {"$and": [{"tenant_id": ME}, given_filter]}
     else:
-        assert {key: value for key, value in sent.items() if key != "tenant_id"} == given_filter
+        assert sent == {**given_filter, "tenant_id": ME}
 
 
 @given(st.lists(stages(), max_size=3))
@@ -118,7 +127,7 @@ def test_a_plain_pipeline_is_passed_on_as_it_is(pipeline: list[dict[str, Any]]) 
         assert sent[1:] == pipeline
 
 
-@given(mappings, st.booleans())
+@given(updates, st.booleans())
 def test_an_update_never_names_the_tenant_or_is_refused(update: dict[str, Any], upsert: bool) -> None:
     try:
         sent = scoped_update(ME, update, upsert)
@@ -162,7 +171,15 @@ def test_a_change_stream_shows_ours_or_is_refused(pipeline: list[dict[str, Any]]
         sent = watched_pipeline(ME, pipeline)
     except PrismicXError:
         return
-    assert sent[:2] == [{"$match": {"fullDocument.tenant_id": ME}}, {"$unset": "updateDescription"}]
+    now_or_gone, before = sent[0]["$match"]["$and"]
+    assert now_or_gone == {
+        "$or": [
+            {"fullDocument.tenant_id": ME},
+            {"fullDocumentBeforeChange.tenant_id": ME, "operationType": "delete"},
+        ]
+    }
+    assert before == {"$or": [{"fullDocumentBeforeChange.tenant_id": ME}, {"fullDocumentBeforeChange": None}]}
+    assert sent[1] == {"$unset": "updateDescription"}
     assert not {next(iter(stage)) for stage in sent} & {"$lookup", "$unionWith", "$graphLookup", "$facet"}
 
 
@@ -213,3 +230,107 @@ def test_an_update_given_as_raw_bytes_is_read_as_the_server_would() -> None:
     assert scoped_update(ME, doubled) == {"$set": {"name": "a"}}
     with pytest.raises(BoundaryViolation):
         scoped_update(ME, RawBSONDocument(encode({"$set": {"tenant_id": OTHER}})))
+
+
+def test_a_filter_that_names_the_own_tenant_says_it_once() -> None:
+    # Twice, an upsert could not tell which of the two it should set.
+    assert scoped_filter(ME, {"tenant_id": ME, "name": "x"}) == {"tenant_id": ME, "name": "x"}
+
+
+@pytest.mark.parametrize("bad", [None, 7, "x", b"x", {}, {"name": "x"}, [], [7], [[]]])
+def test_a_batch_of_the_wrong_form_is_named(bad: Any) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        scoped_batch(ME, bad)
+    assert caught.value.code == "documents.document_invalid"
+    assert scoped_batch(ME, iter([{"name": "x"}])) == [{"name": "x", "tenant_id": ME}]
+
+
+def test_a_replacement_holds_fields_only() -> None:
+    for bad in ({"$set": {"tenant_id": OTHER}}, {"name": "x", "$set": {"tenant_id": OTHER}}):
+        with pytest.raises(InvalidInput):
+            scoped_replacement(ME, bad)
+    assert scoped_replacement(ME, {"name": {"$ref": "x"}}) == {"name": {"$ref": "x"}, "tenant_id": ME}
+
+
+@pytest.mark.parametrize("operator", ["$unheardOf", "$v", "diff", "$where", "$setonInsert", "$Set", ""])
+def test_operators_that_nobody_has_looked_at_are_refused(operator: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        scoped_update(ME, {operator: {"name": 1}})
+    assert caught.value.code == "documents.update_invalid"
+
+
+def test_values_of_an_update_are_data_and_conditions_are_not() -> None:
+    update = {"$set": {"a": {"$where": "kept", "b": "$$USER_ROLES"}}, "$push": {"c": {"$each": [{"$function": 1}]}}}
+    assert scoped_update(ME, update) == update
+    with pytest.raises(BoundaryViolation):
+        scoped_update(ME, {"$pull": {"a": {"$where": "true"}}})
+    with pytest.raises(BoundaryViolation):
+        scoped_update(ME, [{"$set": {"a": "$$USER_ROLES"}}])
+
+
+@pytest.mark.parametrize("option", ["_internalCollation", "_internalUnwind", "db", "collation", "unheardOf"])
+@pytest.mark.parametrize("stage", ["$lookup", "$unionWith"])
+def test_options_of_stages_that_nobody_has_looked_at_are_refused(stage: str, option: str) -> None:
+    body = {"from" if stage == "$lookup" else "coll": "categories", option: {}}
+    with pytest.raises(BoundaryViolation) as caught:
+        scoped_pipeline(ME, [{stage: body}], KNOWN)
+    assert caught.value.code == "boundary.option"
+
+
+def test_a_join_keeps_its_fields() -> None:
+    body = {"from": "categories", "localField": "a", "foreignField": "b", "let": {"x": "$y"}, "as": "z"}
+    inner = [{"$match": {"$expr": {"$eq": ["$a", "$$x"]}}}, {"$limit": 1}]
+    (_, sent) = scoped_pipeline(ME, [{"$lookup": {**body, "pipeline": inner}}], KNOWN)
+    narrowed_inner = [{"$match": {"$and": [{"tenant_id": ME}, inner[0]["$match"]]}}, inner[1]]
+    assert sent == {"$lookup": {**body, "pipeline": narrowed_inner}}
+    (_, plain_join) = scoped_pipeline(ME, [{"$lookup": body}], KNOWN)
+    assert plain_join == {"$lookup": {**body, "pipeline": [{"$match": {"tenant_id": ME}}]}}
+
+
+def test_a_pipeline_of_many_levels_is_an_error_with_a_name() -> None:
+    deep: Any = "categories"
+    for _ in range(3000):
+        deep = {"coll": "categories", "pipeline": [{"$unionWith": deep}]}
+    with pytest.raises(InvalidInput) as caught:
+        scoped_pipeline(ME, [{"$unionWith": deep}], KNOWN)
+    assert caught.value.code == "documents.too_deep"
+
+
+def test_sorts_and_hints_are_pairs() -> None:
+    for given_value in ([("a", 1), ("b", -1)], {"a": 1, "b": -1}, (("a", 1), ["b", -1])):
+        assert ordering(given_value) == [("a", 1), ("b", -1)]
+        assert index_hint(given_value) == [("a", 1), ("b", -1)]
+    assert ordering(None) is index_hint(None) is None
+    assert index_hint("a_1") == "a_1"
+    for bad in ("a", 7, [1], [("a",)], [(1, 1)], [], {}, b"x"):
+        with pytest.raises(InvalidInput):
+            ordering(bad)
+    for bad in (7, [1], [("a",)], [(1, 1)], [], {}, b"x"):
+        with pytest.raises(InvalidInput):
+            index_hint(bad)
+
+
+def broken_upsert(tenant: str, update: Any, upsert: bool = False) -> Any:
+    return document_rules.scoped_update(tenant, update)
+
+
+def broken_stream(tenant: str, pipeline: Any) -> Any:
+    return document_rules.watched_pipeline(tenant, pipeline)[1:]
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "check"),
+    [
+        ("scoped_update", broken_upsert, "test_an_update_never_names_the_tenant_or_is_refused"),
+        ("scoped_update", lambda *given: given[1], "test_an_update_never_names_the_tenant_or_is_refused"),
+        ("watched_pipeline", broken_stream, "test_a_change_stream_shows_ours_or_is_refused"),
+        ("scoped_filter", lambda me, given: {"tenant_id": me, **given}, "test_a_filter_always_demands_the_tenant"),
+        ("scoped_replacement", scoped_document, "test_a_replacement_holds_fields_only"),
+    ],
+)  # fmt: skip
+def test_a_check_fails_when_its_rule_is_broken(
+    name: str, broken: Any, check: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), name, broken)
+    with pytest.raises((AssertionError, LookupError, TypeError, BaseExceptionGroup, pytest.fail.Exception)):
+        globals()[check]()
