@@ -229,7 +229,7 @@ def _tenants(grammar: Grammar, other: str) -> Iterator[Attack]:
         ("remove", [{"$set": {"tenant_id": "$$REMOVE"}}]),
     ):  # fmt: skip
         yield Attack("tenant", f"steps {label}", "update_many", {"filter": {}, "update": steps})
-        one = {"requests": [UpdateMany({}, steps), UpdateOne({"_id": f"new-{label}"}, steps, upsert=True)]}
+        one = {"requests": [UpdateMany({}, steps), UpdateOne(grammar.absent(), steps, upsert=True)]}
         yield Attack("tenant", f"steps {label} in bulk", "bulk_write", one)
     shifted = {"locale": "en", "alternate": "shifted", "strength": 1}
     for request in (DeleteMany({}, collation=shifted), UpdateMany({}, {"$set": {"label": "x"}}, collation=shifted),

@@ -260,7 +260,7 @@ class Grammar:
             lambda: ReplaceOne({"label": self._word()}, self._replacement(self.planted())),
             lambda: DeleteOne(self.filter()),
             lambda: DeleteMany({"label": self._word(), "amount": {"$gt": 4}}),
-            lambda: UpdateOne(self._absent(), {"$set": {"label": self._word()}}, upsert=True),
+            lambda: UpdateOne(self.absent(), self.update(), upsert=True),
         )
         return [self.pick(*ways) for _ in range(self._dice.randint(1, 4))]
 
@@ -278,7 +278,7 @@ class Grammar:
             lambda: ("insert_many", {"documents": [self.document(), self.planted()]}),
             lambda: ("update_one", {"filter": self.filter(), "update": self.update()}),
             lambda: ("update_many", {"filter": self.filter(), "update": self.update()}),
-            lambda: ("update_one", {"filter": self._absent(), "update": self.operators(), "upsert": True}),
+            lambda: ("update_one", {"filter": self.absent(), "update": self.update(), "upsert": True}),
             lambda: ("replace_one", {"filter": self.filter(), "replacement": self._replacement(self.planted())}),
             lambda: ("find_one_and_update", {"filter": self.filter(), "update": self.update(), "sort": [("_id", 1)]}),
             lambda: ("find_one_and_replace", {"filter": self.filter(), "sort": [("_id", 1)],
@@ -298,7 +298,8 @@ class Grammar:
             lambda: {"made": self.expression(), "tenant_id": 1},
         )
 
-    def _absent(self) -> Value:
+    def absent(self) -> Value:
+        """A filter that finds nothing, from which an upsert makes a document that the validator takes."""
         key, fixed = TEMPLATES[self._collection]
         return {"tenant_id": self.own, key: f"absent-{self._dice.getrandbits(64):016x}", **fixed}
 
