@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from prismicx.credentials import Credentials
-from prismicx.engines import mongo, postgres
+from prismicx.engines import handshake, mongo, postgres
 from prismicx.engines.embedded.directory import DataDirectory
-from prismicx.engines.endpoints import Endpoint, locate_mongo, locate_postgres
+from prismicx.engines.endpoints import Endpoint, locate_mongo, locate_pooler, locate_postgres
+from prismicx.engines.transport import of_mongo, of_postgres, weakness
 from prismicx.errors import PrismicXError, Unavailable
 from prismicx.names import Names
 from prismicx.reference.definitions import OWNER, POSTGRES_DATABASES, services
@@ -27,12 +28,16 @@ class Engine:
         source: ``url`` or ``embedded``.
         version: what the server says it is; empty when it did not answer.
         problem: why it cannot be used; None when it can.
+        transport: whether there is TLS, and who vouches for the server.
+        weakness: what the settings let go through that would be refused by default.
     """
 
     source: str
     version: str
     urls: dict[str, str]
     problem: PrismicXError | None = None
+    transport: str = ""
+    weakness: PrismicXError | None = None
 
 
 @dataclass(slots=True)
@@ -58,12 +63,14 @@ class State:
                 "server": self.postgres.version,
                 "source": self.postgres.source,
                 **self.postgres.urls,
+                "transport": self.postgres.transport or None,
                 "problem": self.postgres.problem.message if self.postgres.problem else None,
             },
             "mongo": {
                 "engine": self.mongo.version,
                 "source": self.mongo.source,
                 "url": self.mongo.urls.get("url"),
+                "transport": self.mongo.transport or None,
                 "problem": self.mongo.problem.message if self.mongo.problem else None,
             },
             "applied": self.applied,
@@ -127,7 +134,7 @@ async def examine(loaded: Loaded) -> Diagnosis:
     """Look at everything and name all that is wrong, not only the first."""
     settings = loaded.settings
     diagnosis = Diagnosis(_settings_table(loaded))
-    checks: list[Callable[[Settings], None]] = [_check_directory, _check_programs, _check_credentials]
+    checks: list[Callable[[Settings], None]] = [_check_directory, _check_programs, _check_credentials, _check_pooler]
     for check in checks:
         try:
             check(settings)
@@ -135,8 +142,9 @@ async def examine(loaded: Loaded) -> Diagnosis:
             diagnosis.add(error)
     diagnosis.state = await state(settings)
     for engine in (diagnosis.state.postgres, diagnosis.state.mongo):
-        if engine.problem is not None:
-            diagnosis.add(engine.problem)
+        for wrong in (engine.problem, engine.weakness):
+            if wrong is not None:
+                diagnosis.add(wrong)
     if diagnosis.state.postgres.problem is None and not diagnosis.state.applied:
         diagnosis.add(Unavailable("postgres.not_applied", "the reference was not applied", "prismicx db apply"))
     return diagnosis
@@ -163,7 +171,10 @@ async def _postgres(settings: Settings, names: Names, show_secrets: bool) -> tup
     for database in POSTGRES_DATABASES:
         there = Endpoint(endpoint.postgres(names.server_wide(database)), "")
         urls[database] = there.url if show_secrets else there.without_login()
+    weak = None
     try:
+        tls = of_postgres(endpoint.url)
+        weak = weakness("PostgreSQL", tls)
         async with postgres.connect(endpoint.url, settings.connect_timeout) as connection:
             version = connection.get_settings().server_version.split()[0]
             postgres.check_version(connection)
@@ -172,10 +183,11 @@ async def _postgres(settings: Settings, names: Names, show_secrets: bool) -> tup
                 "SELECT count(*) FROM pg_database WHERE datname = ANY ($1::text[])",
                 [names.server_wide(database) for database in POSTGRES_DATABASES],
             )
+        transport = await handshake.described(tls, postgres=True, timeout=settings.connect_timeout)
     except PrismicXError as error:
-        return Engine(source, "", urls, error), False
+        return Engine(source, "", urls, error, weakness=weak), False
     applied = bool(owner) and databases == len(POSTGRES_DATABASES)
-    return Engine(source, f"PostgreSQL {version}", urls), applied
+    return Engine(source, f"PostgreSQL {version}", urls, None, transport, weak), applied
 
 
 async def _mongo(settings: Settings, show_secrets: bool) -> Engine:
@@ -185,13 +197,17 @@ async def _mongo(settings: Settings, show_secrets: bool) -> Engine:
     except PrismicXError as error:
         return Engine(source, "", {}, error)
     urls = {"url": endpoint.url if show_secrets else endpoint.without_login()}
+    weak = None
     try:
+        tls = of_mongo(endpoint.url)
+        weak = weakness("MongoDB", tls)
         async with mongo.connect(endpoint.url, settings.connect_timeout) as client:
             built = await client.admin.command("buildInfo")
+        transport = await handshake.described(tls, postgres=False, timeout=settings.connect_timeout)
     except PrismicXError as error:
-        return Engine(source, "", urls, error)
+        return Engine(source, "", urls, error, weakness=weak)
     program = "MongoDB" if source == "url" else f"{endpoint.source}, MongoDB"
-    return Engine(source, f"{program} {built['version']}", urls)
+    return Engine(source, f"{program} {built['version']}", urls, None, transport, weak)
 
 
 def _check_directory(settings: Settings) -> None:
@@ -230,3 +246,11 @@ def _check_credentials(settings: Settings) -> None:
             held.require("postgres", names.service(service.name))
         if service.mongo:
             held.require("mongo", names.service(service.name))
+
+
+def _check_pooler(settings: Settings) -> None:
+    """See that the way to the pooler is as safe as the one to the server must be."""
+    pooler = locate_pooler(settings)
+    weak = weakness("the pooler", of_postgres(pooler.url)) if pooler else None
+    if weak is not None:
+        raise weak

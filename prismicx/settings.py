@@ -7,6 +7,7 @@ default. ``prismicx doctor`` prints what was taken from where.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -19,6 +20,8 @@ from prismicx.names import check_namespace
 
 FILE = "prismicx.toml"
 MASK = "********"
+_TRANSPORTS = ("verify-full", "verify-ca", "insecure")
+_FILES = ("credentials", "tls_ca", "tls_cert")
 _MONGO_ENGINES = ("auto", "mongod", "secantusd-rs", "secantusdb")
 
 
@@ -59,6 +62,11 @@ class Settings:
     mongo_port: int = _setting(0, "Port of the embedded MongoDB on 127.0.0.1; 0 takes a free one.")
     port: int = _setting(0, "Port of the HTTP API on 127.0.0.1; 0 takes a free one.")
     credentials: str = _setting("", "File of the services' passwords; empty means credentials.json under data.")
+    transport: str = _setting(
+        "verify-full", "TLS that connections off loopback get at least: verify-full, verify-ca, or insecure for none."
+    )
+    tls_ca: str = _setting("", "Authorities to trust, a PEM file; empty means those the system trusts.")
+    tls_cert: str = _setting("", "Certificate of this client with its key, a PEM file, for servers that want one.")
     connect_timeout: float = _setting(10.0, "Seconds to wait for an engine to answer.")
     pool_size: int = _setting(8, "PostgreSQL connections that each service may hold; what was opened stays open.")
     registry_cache: float = _setting(
@@ -81,12 +89,10 @@ class Settings:
                     f"{name} begins with {quoted(url.split(':')[0])}",
                     f"it must begin with {schemes[0]}://",
                 )
-        if self.mongo_engine not in _MONGO_ENGINES:
-            raise InvalidInput(
-                "settings.invalid",
-                f"mongo_engine is {quoted(self.mongo_engine)}",
-                f"use one of {', '.join(_MONGO_ENGINES)}",
-            )
+        for name, choices in (("mongo_engine", _MONGO_ENGINES), ("transport", _TRANSPORTS)):
+            value = getattr(self, name)
+            if value not in choices:
+                raise InvalidInput("settings.invalid", f"{name} is {quoted(value)}", f"use one of {', '.join(choices)}")
         for name in ("postgres_port", "mongo_port", "port"):
             if not 0 <= getattr(self, name) <= 65535:
                 raise InvalidInput("settings.invalid", f"{name} is {getattr(self, name)}", "use 0 to 65535")
@@ -176,16 +182,20 @@ def load(
     # Made absolute here, once: a process that serves in the background works in another directory.
     base = {name: path.parent if source.startswith("file ") else Path() for name, source in sources.items()}
     data = (base["data"] / settings.data).absolute()
-    credentials = str((base["credentials"] / settings.credentials).absolute()) if settings.credentials else ""
-    return Loaded(replace(settings, data=data, credentials=credentials), sources)
+    paths: dict[str, Any] = {
+        name: str((base[name] / value).absolute()) for name in _FILES if (value := getattr(settings, name))
+    }
+    return Loaded(replace(settings, data=data, **paths), sources)
 
 
 def mask_url(url: str) -> str:
-    """The URL without its password."""
+    """The URL without its password, and without those of keys."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return MASK
+    url = re.sub(r"(?i)([?&]\w*password=)[^&#]+", rf"\g<1>{MASK}", url)
+    parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     if not at or ":" not in user:
         return url

@@ -75,7 +75,9 @@ def doctor_command(door: Door) -> None:
             pairs(
                 {
                     "PostgreSQL": f"{found.postgres.version or 'not reached'} ({found.postgres.source})",
+                    "PostgreSQL transport": found.postgres.transport or "-",
                     "MongoDB": f"{found.mongo.version or 'not reached'} ({found.mongo.source})",
+                    "MongoDB transport": found.mongo.transport or "-",
                     "reference": "applied" if found.applied else "not applied",
                 }
             )

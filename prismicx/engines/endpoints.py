@@ -9,8 +9,9 @@ from prismicx.credentials import Credentials
 from prismicx.engines import embedded
 from prismicx.engines.embedded import mongo as embedded_mongo
 from prismicx.engines.embedded import postgres as embedded_postgres
+from prismicx.engines.transport import Transport, portable
 from prismicx.errors import Unavailable
-from prismicx.settings import Settings
+from prismicx.settings import Settings, mask_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class Endpoint:
     """One engine: the URL with an administrator's login, and where it comes from.
 
     Attributes:
-        url: with the administrator's user and password.
+        url: with the administrator's user and password, and what the transport shall be; every other URL is made
+            from it.
         source: ``url`` where the settings name it, else the embedded server's program.
     """
 
@@ -53,7 +55,7 @@ class Endpoint:
     def without_login(self) -> str:
         """The URL as it may be shown."""
         parts = urlsplit(self.url)
-        return urlunsplit(parts._replace(netloc=self.host))
+        return mask_url(urlunsplit(parts._replace(netloc=self.host)))
 
     def mongo(self, database: str, login: str, password: str) -> str:
         """The URL of a database for a login that is kept in that database."""
@@ -61,6 +63,18 @@ class Endpoint:
         options = [(k, v) for k, v in parse_qsl(parts.query) if k.lower() != "authsource"]
         query = urlencode([*options, ("authSource", database)])
         return urlunsplit(parts._replace(netloc=self._netloc(login, password), path=f"/{database}", query=query))
+
+    def mongo_for_all(self, database: str, login: str = "", password: str = "") -> str:
+        """The URL of a database as it is kept where every machine reads it: with TLS, without files of this one.
+
+        Args:
+            login: kept in that database; none where it is the service's.
+        """
+        if login:
+            return portable(self.mongo(database, login, password))
+        parts = urlsplit(self.url)
+        tls = [(key, value) for key, value in parse_qsl(parts.query) if key.lower().startswith(("tls", "ssl"))]
+        return portable(urlunsplit(parts._replace(netloc=self.host, path=f"/{database}", query=urlencode(tls))))
 
     def _netloc(self, login: str, password: str) -> str:
         return f"{quote(login, safe='')}:{quote(password, safe='')}@{self.host}"
@@ -78,7 +92,8 @@ def locate(settings: Settings) -> Endpoints:
     """The engines of the settings: those named by URL, else the embedded ones, which must run.
 
     Raises:
-        Unavailable: ``engine.not_running``.
+        InvalidInput: ``transport.insecure`` when a URL asks for less than it must off loopback.
+        Unavailable: ``engine.not_running``, ``postgres.url_invalid`` or ``mongo.url_invalid``.
     """
     return Endpoints(locate_postgres(settings), locate_mongo(settings))
 
@@ -86,7 +101,7 @@ def locate(settings: Settings) -> Endpoints:
 def locate_postgres(settings: Settings) -> Endpoint:
     """PostgreSQL alone, see `locate`."""
     if settings.postgres_url:
-        return Endpoint(settings.postgres_url, "url")
+        return Endpoint(Transport.of(settings).postgres(settings.postgres_url), "url")
     server = embedded.running(settings).postgres
     if server is None:
         raise _not_running("PostgreSQL", settings)
@@ -95,10 +110,20 @@ def locate_postgres(settings: Settings) -> Endpoint:
     return Endpoint(f"postgresql://{user}:{password}@127.0.0.1:{server.port}/postgres", server.source)
 
 
+def locate_pooler(settings: Settings) -> Endpoint | None:
+    """What is before PostgreSQL for the transactions of tenants, if anything is.
+
+    Raises:
+        InvalidInput, Unavailable: as `locate`.
+    """
+    url = settings.postgres_pooler_url
+    return Endpoint(Transport.of(settings).postgres(url, "postgres_pooler_url"), "url") if url else None
+
+
 def locate_mongo(settings: Settings) -> Endpoint:
     """MongoDB alone, see `locate`."""
     if settings.mongo_url:
-        return Endpoint(settings.mongo_url, "url")
+        return Endpoint(Transport.of(settings).mongo(settings.mongo_url), "url")
     server = embedded.running(settings).mongo
     if server is None:
         raise _not_running("MongoDB", settings)

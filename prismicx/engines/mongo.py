@@ -13,10 +13,13 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
+from pymongo.server_description import ServerDescription
 
 from prismicx.credentials import Credentials
+from prismicx.engines import handshake
 from prismicx.engines.endpoints import Endpoint
-from prismicx.errors import Denied, Unavailable
+from prismicx.engines.transport import Host, Transport, like, of_mongo
+from prismicx.errors import Denied, Unavailable, quoted
 from prismicx.names import Names
 from prismicx.settings import Settings
 
@@ -38,9 +41,11 @@ async def connect(url: str, timeout: float) -> AsyncIterator[Client]:  # noqa: A
     """One client outside any cache, checked to answer.
 
     Raises:
-        Unavailable: ``mongo.unreachable``, ``mongo.standalone`` or ``mongo.too_old``.
+        Unavailable: ``mongo.unreachable``, ``mongo.tls_refused``, ``mongo.url_invalid``, ``mongo.standalone`` or
+            ``mongo.too_old``.
         Denied: ``mongo.login_refused``.
     """
+    await _trust(url, timeout)
     client = open_client(url, timeout)
     try:
         await check(client, Endpoint(url, "").host)
@@ -55,9 +60,17 @@ def open_client(url: str, timeout: float) -> Client:
     Raises:
         Unavailable: ``mongo.url_invalid``.
     """
+    tls = of_mongo(url)
+    secured: dict[str, Any] = {}
+    if tls.asked is None and tls.encrypted:
+        secured["tls"] = True
+    elif not tls.encrypted and not tls.remote:
+        # A replica set answers with its members' names: they are asked nothing without TLS.
+        secured["server_selector"] = _on_this_machine
     try:
         return AsyncMongoClient(
             url,
+            **secured,
             tz_aware=True,
             # What was acknowledged is on the journal of a majority, so that it outlives the death of a server.
             w="majority",
@@ -68,6 +81,34 @@ def open_client(url: str, timeout: float) -> Client:
         )
     except (PyMongoError, ValueError) as error:
         raise Unavailable("mongo.url_invalid", f"the MongoDB URL: {error}", "mend --mongo-url") from error
+
+
+def _on_this_machine(servers: list[ServerDescription]) -> list[ServerDescription]:
+    return [server for server in servers if Host(*server.address).local]
+
+
+async def _trust(url: str, timeout: float) -> None:  # noqa: ASYNC109
+    """See that one of the hosts speaks TLS as the URL demands. The driver would try until the time runs out, and not
+    say why.
+
+    Raises:
+        Unavailable: ``mongo.tls_refused``.
+    """
+    tls = of_mongo(url)
+    refused: Unavailable | None = None
+    for host in tls.hosts if tls.encrypted else ():
+        if host.name.startswith("/") or host.port is None:
+            continue
+        try:
+            await handshake.shake(host, tls, postgres=False, timeout=timeout)
+            return
+        except handshake.Refused as error:
+            where = f"MongoDB at {host.name}:{host.port}"
+            refused = Unavailable("mongo.tls_refused", f"{where}: {error.reason}", error.remedy)
+        except OSError:
+            continue  # the driver tells of hosts that are not there
+    if refused is not None:
+        raise refused
 
 
 async def check(client: Client, host: str) -> dict[str, Any]:
@@ -88,10 +129,15 @@ async def check(client: Client, host: str) -> dict[str, Any]:
             ) from error
         raise Unavailable("mongo.unreachable", f"MongoDB at {host}: {error}", "see the server's log") from error
     except (PyMongoError, ConfigurationError) as error:
+        _check_members(client, host)
+        reason = str(error).split(", Timeout:")[0]
+        if "CERTIFICATE_VERIFY_FAILED" in reason:  # of hosts that are looked up, which `_trust` cannot try
+            raise Unavailable("mongo.tls_refused", f"MongoDB at {host}: {reason}", handshake.TRUST) from error
         raise Unavailable(
             "mongo.unreachable",
-            f"MongoDB at {host}: {str(error).split(', Timeout:')[0]}",
-            "check that the server runs and that --mongo-url names it",
+            f"MongoDB at {host}: {reason}",
+            "check that the server runs and that --mongo-url names it; "
+            "one that wants a client's certificate hangs up without tls_cert",
         ) from error
     if hello.get("maxWireVersion", 0) < _OLDEST_WIRE:
         raise Unavailable(
@@ -106,6 +152,19 @@ async def check(client: Client, host: str) -> dict[str, Any]:
             "start it with --replSet NAME and run rs.initiate() once: a replica set of one is enough",
         )
     return hello
+
+
+def _check_members(client: Client, host: str) -> None:
+    """Tell of members that are asked nothing, see `open_client`."""
+    known = client.topology_description.server_descriptions().values()
+    elsewhere = [server.address[0] for server in known if not _on_this_machine([server])]
+    if elsewhere and client.options.server_selector is _on_this_machine:
+        raise Unavailable(
+            "mongo.tls_refused",
+            f"MongoDB at {host} is a member of a replica set whose members are {', '.join(map(quoted, elsewhere))}: "
+            "off loopback nothing is sent without TLS",
+            "say tls=true, or directConnection=true where this one member is meant",
+        )
 
 
 @dataclass(slots=True)
@@ -126,6 +185,7 @@ class Mongo:
         self._names = names
         self._credentials = credentials
         self._settings = settings
+        self._transport = Transport.of(settings)
         self._services: dict[str, Client] = {}
         self._tenants: OrderedDict[str, _Held] = OrderedDict()
         self._checking = asyncio.Lock()
@@ -147,6 +207,7 @@ class Mongo:
                 if client is None:
                     login, password = self._credentials.require_login("mongo", self._names.service(service))
                     url = self._endpoint.mongo(USERS, login, password)
+                    await _trust(url, self._settings.connect_timeout)
                     client = open_client(url, self._settings.connect_timeout)
                     try:
                         await check(client, self._endpoint.host)
@@ -167,10 +228,15 @@ class Mongo:
             self._services.clear()
 
     def hold(self, url: str) -> Client:
-        """The client of a tenant's own login; `release` it after use."""
+        """The client of a tenant's own login; `release` it after use.
+
+        Raises:
+            InvalidInput: ``transport.insecure`` when the URL, which is the registry's, asks for less than it must.
+        """
         held = self._tenants.get(url)
         if held is None:
-            held = self._tenants[url] = _Held(open_client(url, self._settings.connect_timeout))
+            secured = self._transport.mongo(like(url, self._endpoint.url), "the connection string of the tenant")
+            held = self._tenants[url] = _Held(open_client(secured, self._settings.connect_timeout))
         self._tenants.move_to_end(url)
         held.users += 1
         return held.client

@@ -12,8 +12,10 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from prismicx.credentials import CONTEXT, Credentials
+from prismicx.engines import handshake
 from prismicx.engines.context import ContextKey
-from prismicx.engines.endpoints import Endpoint
+from prismicx.engines.endpoints import Endpoint, locate_pooler
+from prismicx.engines.transport import of_postgres
 from prismicx.errors import Denied, Unavailable
 from prismicx.names import Names
 from prismicx.settings import Settings
@@ -36,7 +38,13 @@ else:
     Pool = asyncpg.Pool
     PooledConnection = PoolConnectionProxy
 
-_UNREACHABLE = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
+_UNREACHABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ConnectionDoesNotExistError,  # it hung up, as after a handshake without the client's certificate it wants
+)
 
 
 @asynccontextmanager
@@ -44,10 +52,12 @@ async def connect(url: str, timeout: float, **options: Any) -> AsyncIterator[Con
     """One connection outside any pool.
 
     Raises:
-        Unavailable: ``postgres.unreachable`` or ``postgres.too_old``.
+        Unavailable: ``postgres.unreachable``, ``postgres.tls_refused``, ``postgres.url_invalid`` or
+            ``postgres.too_old``.
         Denied: ``postgres.login_refused``.
     """
-    connection = await _opened(asyncpg.connect(url, timeout=timeout, **options), Endpoint(url, ""))
+    opening = asyncpg.connect(url, timeout=timeout, ssl=_ssl(url), **options)
+    connection = await _opened(opening, Endpoint(url, ""))
     try:
         yield connection
     finally:
@@ -78,7 +88,7 @@ class Postgres:
 
     def __init__(self, endpoint: Endpoint, names: Names, credentials: Credentials, settings: Settings) -> None:
         self._endpoint = endpoint
-        self._pooler = Endpoint(settings.postgres_pooler_url, "url") if settings.postgres_pooler_url else None
+        self._pooler = locate_pooler(settings)
         self._key: ContextKey | None = None
         self._renewing: set[asyncio.Future[None]] = set()
         self._names = names
@@ -135,7 +145,9 @@ class Postgres:
             Unavailable, Denied: as `pool`.
         """
         url = self._url(self._endpoint, service, database)
-        opening = asyncpg.connect(url, timeout=self._settings.connect_timeout, server_settings=_session(service))
+        opening = asyncpg.connect(
+            url, timeout=self._settings.connect_timeout, ssl=_ssl(url), server_settings=_session(service)
+        )
         opened: Connection = await _opened(opening, self._endpoint)
         return opened
 
@@ -172,7 +184,8 @@ class Postgres:
 
         async def connect(*_: Any, **given: Any) -> Connection:
             # The login is looked up for each connection: it may be another one since the pool was opened.
-            opened: Connection = await asyncpg.connect(self._url(endpoint, service, database), **given)
+            url = self._url(endpoint, service, database)
+            opened: Connection = await asyncpg.connect(url, ssl=_ssl(url), **given)
             return opened
 
         # A statement that was prepared on one backend is not there on the next one a pooler gives.
@@ -208,6 +221,11 @@ class Postgres:
         return endpoint.postgres(self._names.server_wide(database), login, password)
 
 
+def _ssl(url: str) -> Any:
+    """What the driver does about TLS; said always, since it would go without by itself where a server has none."""
+    return handshake.for_postgres(of_postgres(url))
+
+
 def _session(service: str) -> dict[str, str]:
     return {
         "application_name": f"prismicx {service}",
@@ -238,17 +256,24 @@ async def _opened(opening: Any, endpoint: Endpoint) -> Any:
     try:
         return await opening
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as error:
+        remedy = "check user and password of --postgres-url, or the credentials file"
+        if not of_postgres(endpoint.url).encrypted:
+            remedy += "; a server that takes TLS only needs sslmode=verify-full in the URL"
         raise Denied(
-            "postgres.login_refused",
-            f"PostgreSQL at {endpoint.host} refused the login: {error}",
-            "check user and password of --postgres-url, or the credentials file",
+            "postgres.login_refused", f"PostgreSQL at {endpoint.host} refused the login: {error}", remedy
         ) from error
     except asyncpg.InvalidCatalogNameError as error:
         raise Unavailable("postgres.not_applied", f"at {endpoint.host}: {error}", "run `prismicx db apply`") from error
     except _UNREACHABLE as error:
+        refused = handshake.refusal(error)
+        if refused is not None:
+            raise Unavailable(
+                "postgres.tls_refused", f"PostgreSQL at {endpoint.host}: {refused.reason}", refused.remedy
+            ) from error
         reason = str(error) or "it did not answer in time"
         raise Unavailable(
             "postgres.unreachable",
             f"PostgreSQL at {endpoint.host}: {reason}",
-            "check that the server runs and that --postgres-url names it",
+            "check that the server runs and that --postgres-url names it; "
+            "one that wants a client's certificate hangs up without tls_cert",
         ) from error

@@ -107,10 +107,10 @@ class Provisioning:
     def _document(self, new: NewTenant, name: str) -> Document:
         if new.placement == "dedicated":
             login = self._names.tenant_role(new.tenant_id)
-            config = {"connection_string": self._endpoint.mongo(name, login, generate())}
+            config = {"connection_string": self._endpoint.mongo_for_all(name, login, generate())}
         else:
             # The service's login opens it; a secret that many share is not copied into each tenant's document.
-            config = {"connection_string": f"mongodb://{self._endpoint.host}/{name}", "shard_key": "tenant_id"}
+            config = {"connection_string": self._endpoint.mongo_for_all(name), "shard_key": "tenant_id"}
         labels = {"tier": new.tier, "region": new.region}
         return {
             "tenant_id": new.tenant_id,
