@@ -10,13 +10,15 @@ from prismicx.engines import postgres
 from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import Endpoints
 from prismicx.engines.postgres import Connection
-from prismicx.isolation import catalogue, logins, pools, rows, schemas, structure
+from prismicx.isolation import catalogue, documents, logins, pools, rows, schemas, structure, transport
+from prismicx.isolation.documents import attack_documents
 from prismicx.isolation.logins import attack_logins
 from prismicx.isolation.pools import attack_pools, make_users
 from prismicx.isolation.rows import RowAttacks
 from prismicx.isolation.schemas import SchemaAttacks
 from prismicx.isolation.structure import check_structure
 from prismicx.isolation.tenants import throw_away
+from prismicx.isolation.transport import attack_transport
 from prismicx.isolation.values import Check, Report, Tally
 from prismicx.names import Names
 from prismicx.reference.definitions import POSTGRES_DATABASES, services
@@ -25,12 +27,17 @@ from prismicx.settings import Settings
 TENANT_SCHEMAS = "management_system_repository"
 """The database that holds the schemas of tenants."""
 
+RANDOM = 300
+"""Random attempts on each shared collection, beside those that are known to be worth making."""
+
 CHECKS: tuple[Check, ...] = (
     *structure.CHECKS,
     *rows.CHECKS,
     *schemas.CHECKS,
     *pools.CHECKS,
     *logins.CHECKS,
+    *documents.CHECKS,
+    *transport.CHECKS,
 )
 
 
@@ -56,13 +63,17 @@ async def verify(
                 await attack_database(connection, settings, database, tally)
             finally:
                 await undo.rollback()
+    progress("transport")
+    attack_transport(settings, endpoints, tally)
     progress("making four tenants")
     async with throw_away(settings, endpoints) as (px, made):
         progress("pools")
         await make_users(px, made)
         await attack_pools(px, made, seed, tally)
-        progress("MongoDB")
+        progress("logins of MongoDB")
         await attack_logins(px, made, settings, endpoints, tally)
+        progress("shared collections")
+        await attack_documents(px, made, settings, endpoints, seed, RANDOM, tally)
         progress("removing them")
     return Report(CHECKS, tally.attempts, tally.breaches, tally.untried, time.monotonic() - begun)
 
