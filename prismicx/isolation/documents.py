@@ -36,9 +36,21 @@ _SHARED: dict[CollectionName, str] = {"tasks": TASKS, "categories": CATEGORIES, 
 
 
 async def attack_documents(
-    px: Platform, made: Made, settings: Settings, endpoints: Endpoints, seed: int, count: int, tally: Tally
+    px: Platform,
+    made: Made,
+    settings: Settings,
+    endpoints: Endpoints,
+    seed: int,
+    count: int,
+    tally: Tally,
+    *,
+    until_breach: bool = False,
 ) -> None:
-    """Try everything that is known to be worth trying on each shared collection, and ``count`` random attempts."""
+    """Try everything that is known to be worth trying on each shared collection, and ``count`` random attempts.
+
+    Args:
+        until_breach: stop soon after something got through.
+    """
     names, mark = Names(settings.namespace), secrets.token_hex(16)
     async with mongo.connect(endpoints.mongo.url, settings.connect_timeout) as admin:
         for name, place in _SHARED.items():
@@ -54,6 +66,8 @@ async def attack_documents(
                 async with px.tenant(made.shared) as tenant:
                     scoped = await tenant.collection(name)
                     while batch := list(islice(attempts, _EVERY)):
+                        if until_breach and tally.breaches:
+                            return
                         own = [_document(name, made.shared, f"{mark}-own-{n}", n) for n in range(6)]
                         await database[name].delete_many({"tenant_id": made.shared})
                         await database[name].insert_many(own)

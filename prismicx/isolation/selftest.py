@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -17,11 +17,14 @@ from prismicx.engines.endpoints import Endpoints, locate
 from prismicx.engines.postgres import Connection, ScopedConnection
 from prismicx.errors import Conflict
 from prismicx.isolation import catalogue
+from prismicx.isolation.document_breaks import BREAKS
+from prismicx.isolation.documents import attack_documents
 from prismicx.isolation.logins import attack_logins
 from prismicx.isolation.mutations import mutations
 from prismicx.isolation.pools import attack_pools, make_users
 from prismicx.isolation.scratch import scratch
 from prismicx.isolation.tenants import Made, throw_away
+from prismicx.isolation.transport import attack_transport
 from prismicx.isolation.values import Tally
 from prismicx.isolation.verify import attack_database
 from prismicx.names import Names
@@ -73,6 +76,10 @@ async def self_test(
             found += [("pools: " + name, noticed) async for name, noticed in _in_pools(px, made)]
             progress("breaking logins")
             found += [("MongoDB: " + name, noticed) async for name, noticed in _in_logins(px, made, mine)]
+            progress("breaking shared collections")
+            found += [("documents: " + name, noticed) async for name, noticed in _in_documents(px, made, mine)]
+            progress("breaking the transport")
+            found.append(("transport: everything is let through", _in_transport(mine)))
     return SelfTest(found, time.monotonic() - begun)
 
 
@@ -198,6 +205,24 @@ async def _in_logins(px: Platform, made: Made, settings: Settings) -> AsyncItera
         for name, broken in breaks.items():
             async with broken():
                 yield name, _noticed(await attacked())
+
+
+async def _in_documents(px: Platform, made: Made, settings: Settings) -> AsyncIterator[tuple[str, str | None]]:
+    async def attacked() -> Tally:
+        tally = Tally()
+        await attack_documents(px, made, settings, locate(settings), 1, 20, tally, until_breach=True)
+        return tally
+
+    _green(await attacked(), "documents")
+    for name, broken in BREAKS.items():
+        with broken():
+            yield name, _noticed(await attacked())
+
+
+def _in_transport(settings: Settings) -> str | None:
+    tally = Tally()
+    attack_transport(replace(settings, transport="insecure"), locate(settings), tally)
+    return _noticed(tally)
 
 
 @asynccontextmanager
