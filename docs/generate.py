@@ -1,4 +1,5 @@
-"""Writes docs/reference: databases and their diagrams from live servers, commands, errors and stages from the code.
+"""Writes docs/reference: databases and their diagrams from live servers, commands, errors,
+privileges and stages from the code.
 
 Run by `make docs`; the tests compare what is there with what this makes.
 """
@@ -20,7 +21,7 @@ from prismicx.cli import main as command_line
 from prismicx.engines import aggregation_stages, embedded
 from prismicx.engines.endpoints import locate
 from prismicx.platform import open_platform
-from prismicx.reference import diagrams, document
+from prismicx.reference import diagrams, document, privileges
 from prismicx.reference.apply import apply
 from prismicx.settings import Settings, load
 
@@ -67,6 +68,7 @@ def main() -> None:
     """Write everything."""
     (HERE / "commands.md").write_text(commands(), encoding="utf-8")
     (HERE / "errors.md").write_text(error_codes(), encoding="utf-8")
+    (HERE / "privileges.md").write_text(privileges.page(), encoding="utf-8")
     (HERE / "stages.md").write_text(aggregation_stages.table(), encoding="utf-8")
     data = Path(tempfile.mkdtemp(prefix="prismicx-docs-"))
     settings = load({"data": data}).settings

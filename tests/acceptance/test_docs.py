@@ -15,7 +15,7 @@ import pytest
 from docs import generate
 from prismicx.engines import aggregation_stages
 from prismicx.engines.endpoints import locate
-from prismicx.reference import diagrams, document
+from prismicx.reference import diagrams, document, privileges
 from prismicx.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +47,7 @@ def run(folder: Path, script: str, check: bool = True) -> str:
 
 
 EXPECTED = {
+    "docs/security.md": ["nothing got through", "logins are in use", '"through": 0'],
     "README.md": ["every fact is held"],
     "docs/quickstart.md": [
         "every fact is held",
@@ -136,6 +137,7 @@ def test_the_pages_link_to_what_is_there() -> None:
 
 
 def test_commands_errors_and_stages_are_those_of_the_code() -> None:
+    assert (ROOT / "docs/reference/privileges.md").read_text() == privileges.page(), "run: make docs"
     assert (ROOT / "docs/reference/stages.md").read_text() == aggregation_stages.table(), "run: make docs"
     assert (ROOT / "docs/reference/commands.md").read_text() == generate.commands(), "run: make docs"
     assert (ROOT / "docs/reference/errors.md").read_text() == generate.error_codes(), "run: make docs"
