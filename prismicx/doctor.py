@@ -17,7 +17,8 @@ from prismicx.engines.transport import of_mongo, of_postgres, weakness
 from prismicx.errors import PrismicXError, Unavailable
 from prismicx.names import Names
 from prismicx.reference.definitions import OWNER, POSTGRES_DATABASES, services
-from prismicx.settings import MASK, Loaded, Settings, describe, mask_url
+from prismicx.secret import MASK
+from prismicx.settings import Loaded, Settings, describe, mask_url
 
 
 @dataclass(frozen=True, slots=True)

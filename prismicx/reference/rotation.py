@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from prismicx.credentials import CONTEXT, SECOND, Credentials, generate
+from prismicx.credentials import CONTEXT, SECOND, Credentials, generate, scram_verifier
 from prismicx.engines import mongo, postgres
 from prismicx.engines.endpoints import Endpoints
 from prismicx.engines.mongo import Client
@@ -158,7 +158,7 @@ async def _postgres_login(admin: Connection, role: str, login: str, password: st
         await admin.execute(f'CREATE ROLE "{login}" NOLOGIN INHERIT IN ROLE "{role}"')
     if hidden and await admin.fetchval(_sql.is_superuser):
         await admin.execute(f'ALTER ROLE "{login}" SET track_activities = off')
-    await admin.execute(f"ALTER ROLE \"{login}\" LOGIN PASSWORD '{password}'")
+    await admin.execute(f"ALTER ROLE \"{login}\" LOGIN PASSWORD '{scram_verifier(password)}'")
 
 
 async def _mongo_login(client: Client, service: Service, role: str, login: str, password: str) -> None:
