@@ -7,6 +7,7 @@ async with prismicx.connect() as px:
             await sql.fetch("SELECT id, email FROM user_data.users")
 """
 
+from prismicx.audit.values import AuditEvent, acting
 from prismicx.engines.scoped_documents import ScopedCollection, ScopedCursor
 from prismicx.engines.scoped_sql import Sql
 from prismicx.errors import (
@@ -26,6 +27,7 @@ from prismicx.tenants.tenants import Tenants
 from prismicx.tenants.values import Tenant, TenantDatabase
 
 __all__ = [
+    "AuditEvent",
     "BoundaryViolation",
     "Conflict",
     "Denied",
@@ -45,5 +47,6 @@ __all__ = [
     "TenantScope",
     "Tenants",
     "Unavailable",
+    "acting",
     "connect",
 ]

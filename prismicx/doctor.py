@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from prismicx.audit.once import record_apart
 from prismicx.credentials import Credentials
 from prismicx.engines import handshake, mongo, postgres
 from prismicx.engines.embedded.directory import DataDirectory
@@ -84,10 +85,16 @@ async def state(settings: Settings, *, show_secrets: bool = False) -> State:
     """Ask both engines; one that does not answer is described, not raised.
 
     Args:
-        show_secrets: give URLs with the administrators' logins, for drivers and clients of others.
+        show_secrets: give URLs with the administrators' logins, for drivers and clients of others; the audit trail
+            records that, where PostgreSQL answers.
+
+    Raises:
+        Unavailable: ``audit.unwritten``: nothing is shown then.
     """
     names = Names(settings.namespace)
     found_postgres, applied = await _postgres(settings, names, show_secrets)
+    if show_secrets and found_postgres.problem is None:
+        await record_apart(settings, locate_postgres(settings), "credentials.show", None)
     return State(
         found_postgres,
         await _mongo(settings, show_secrets),

@@ -67,9 +67,11 @@ class Leaks:
             self._write("planted", json.dumps([str(secret), what]) + "\n")
 
     def plant_credentials(self, file: Path) -> None:
-        """Register every password of a credentials file."""
+        """Register every password of a credentials file, which also says which logins are in use."""
         if file.exists():
-            for engine, logins in json.loads(file.read_text()).items():
+            held = json.loads(file.read_text())
+            held.pop("current", None)
+            for engine, logins in held.items():
                 for login, password in logins.items():
                     self.plant(password, f"the {engine} password of {login}")
 

@@ -12,6 +12,7 @@ from typing import Any
 from packaging.version import Version
 from pymongo.errors import OperationFailure
 
+from prismicx.audit.once import recorded_apart
 from prismicx.credentials import CONTEXT, Credentials, generate, scram_verifier
 from prismicx.engines import mongo, postgres
 from prismicx.engines.context import ContextKey
@@ -51,6 +52,11 @@ class Applied:
     changes: list[str] = field(default_factory=list)
 
 
+def _told(applied: Applied) -> dict[str, Any] | None:
+    return {"changes": len(applied.changes), "release": RELEASE} if applied.changes else None
+
+
+@recorded_apart("db.apply", told=_told, given=("reset_credentials",))
 async def apply(
     settings: Settings,
     endpoints: Endpoints,

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from prismicx.audit.once import recorded_apart
 from prismicx.credentials import CONTEXT, SECOND, Credentials, generate, scram_verifier
 from prismicx.engines import mongo, postgres
 from prismicx.engines.endpoints import Endpoints
@@ -36,6 +37,7 @@ class Rotated:
     retired: Sequence[str]
 
 
+@recorded_apart("credentials.rotate")
 async def rotate(
     settings: Settings,
     endpoints: Endpoints,
@@ -84,6 +86,7 @@ async def rotate(
     return Rotated([login for _, _, login, _ in fresh], retired.retired)
 
 
+@recorded_apart("credentials.retire")
 async def retire(settings: Settings, endpoints: Endpoints, *, grace: float = 0.0) -> Rotated:
     """Let the logins that are not in use any more stop working, and end their sessions.
 

@@ -109,6 +109,13 @@ EXPECTED = {
         "0.088 complete, interest 45.9",
         "deleted",
     ],
+    "docs/audit.md": [
+        "the chain is unbroken",
+        "tenant.create",
+        "scope.open denied tenant.suspended",
+        "user.create done ada@acme.example api",
+        "the hash that was kept is in it",
+    ],
     "docs/extensions.md": ["8.666666666666666", "9.0", "20 uses", "1 Dark mode 20", "2 Scanner 3", "deleted"],
 }
 
@@ -141,6 +148,7 @@ def test_commands_errors_and_stages_are_those_of_the_code() -> None:
     assert (ROOT / "docs/reference/stages.md").read_text() == aggregation_stages.table(), "run: make docs"
     assert (ROOT / "docs/reference/commands.md").read_text() == generate.commands(), "run: make docs"
     assert (ROOT / "docs/reference/errors.md").read_text() == generate.error_codes(), "run: make docs"
+    assert (ROOT / "docs/reference/audit.md").read_text() == generate.audited(), "run: make docs"
 
 
 async def test_databases_and_diagrams_are_those_of_live_ones(
