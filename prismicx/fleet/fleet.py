@@ -365,9 +365,11 @@ def _phases(rollout: Rollout, migrations: Sequence[Any], here: str | None, snaps
     system_id = rollout.system_id
     if rollout.version is None:
         return [] if here is None else [removal(system_id, here)]
+    if here is None and rollout.action != "install":
+        raise Conflict("rollout.moved", f"it has no {system_id} any more", "plan another rollout")
     steps = find_path(system_id, migrations, here or NOTHING, rollout.version)
     wrong_way = "up" if rollout.action == "rollback" else "down"
-    if (here is not None or snapshot is None) and any(step.direction == wrong_way for step in steps):
+    if any(step.direction == wrong_way for step in steps):
         raise Conflict(
             "rollout.moved", f"it has {system_id} {here} meanwhile, beyond {rollout.version}", "plan another rollout"
         )

@@ -79,6 +79,22 @@ async def test_a_plan_tells_who_is_left_out_and_why(shop: Shop, px: Platform) ->
             make()
 
 
+@pytest.mark.parametrize(("action", "version"), [("upgrade", "3.0"), ("rollback", "1.0")])
+async def test_who_lost_the_system_meanwhile_is_not_given_it_anew(
+    shop: Shop, px: Platform, action: str, version: str
+) -> None:
+    await shop.open(3)
+    if action == "rollback":
+        await shop.run("upgrade", "2.0")
+    plan = await shop.plan(action, version, waves=("100%",), max_failures="50%")
+    async with px.tenant(shop.tenants[0]) as scope:
+        await scope.systems.uninstall(shop.system)
+    done = await px.fleet.start(plan)
+    assert (done.done, done.failed) == (2, 1)
+    assert [item.code for item in await px.fleet.failures(done.rollout_id)] == ["rollout.moved"]
+    assert await shop.versions() == installed(version, shop.tenants[1:])
+
+
 async def test_failures_pause_it_and_leave_the_others_alone(shop: Shop, px: Platform) -> None:
     await shop.open(10)
     await shop.run("upgrade", "2.0")
