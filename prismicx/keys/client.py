@@ -1,0 +1,351 @@
+"""The client of a key service: ours, OpenBao or Vault, whichever the URL names."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hvac
+import requests
+from hvac import exceptions
+from requests.adapters import HTTPAdapter
+
+from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, PrismicXError, Unavailable
+from prismicx.keys import files
+from prismicx.keys.endpoint import KeyEndpoint
+
+_CONNECTIONS = 32
+_GONE = ("not found", "no existing key")
+_NO_ASSOCIATED_DATA = "message authentication failed"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """What is known of a wrapping key.
+
+    Attributes:
+        latest_version: the version that seals.
+        min_decryption_version: what older versions sealed is not opened.
+    """
+
+    name: str
+    latest_version: int
+    min_decryption_version: int
+    min_encryption_version: int
+    deletion_allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A ciphertext ``vault:v<n>:…`` with the associated data it was sealed with."""
+
+    ciphertext: str
+    associated_data: bytes = b""
+
+    @property
+    def version(self) -> int:
+        """The version of the key that sealed it."""
+        return version_of(self.ciphertext)
+
+
+class Keys:
+    """The wrapping keys of a key service. Connections are opened on first use and kept.
+
+    Every method may raise:
+        Unavailable: ``keys.unavailable`` when the service does not answer or is sealed, ``keys.certificate`` when its
+            certificate is not trusted or has expired, ``keys.failed`` when it says that it failed.
+        Denied: ``keys.denied``, the token is unknown or may not do this. From OpenBao and Vault a missing key may look
+            the same.
+        NotFound: ``keys.unknown``, no such key. OpenBao and Vault say so of destroyed ones, too.
+        Conflict: ``keys.destroyed``, the key was destroyed.
+    """
+
+    def __init__(self, endpoint: KeyEndpoint, timeout: float = 10.0) -> None:
+        self.endpoint = endpoint
+        self._timeout = timeout
+        self._made: dict[bool, hvac.Client] = {}
+        self._making = threading.Lock()
+
+    async def create(self, name: str, *, again: bool = False) -> KeyInfo:
+        """A new key, or the one that is there.
+
+        Args:
+            again: give the name of a destroyed key to a new one; needs the right ``recreate``. OpenBao and Vault do not
+                remember destroyed keys, and so always do.
+        """
+        more = {"again": True} if again else {}
+        return _info(await self._ask("post", f"keys/{name}", {"type": "aes256-gcm96", **more}, admin=again))
+
+    async def read(self, name: str) -> KeyInfo:
+        """What is known of a key."""
+        return _info(await self._ask("get", f"keys/{name}"))
+
+    async def names(self) -> list[str]:
+        """The names of all keys."""
+        try:
+            return list((await self._ask("list", "keys", admin=True))["keys"])
+        except NotFound:  # OpenBao and Vault say so when there is none
+            return []
+
+    async def encrypt(self, name: str, plaintext: bytes, associated_data: bytes = b"") -> str:
+        """Seal a text; gives ``vault:v<n>:…``."""
+        body = {"plaintext": _text(plaintext), **_associated(associated_data)}
+        return str((await self._ask("post", f"encrypt/{name}", body))["ciphertext"])
+
+    async def decrypt(self, name: str, ciphertext: str, associated_data: bytes = b"") -> bytes:
+        """Open a ciphertext.
+
+        Raises:
+            InvalidInput: ``keys.refused``, this key did not seal it with this associated data, or its version is old.
+        """
+        body = {"ciphertext": ciphertext, **_associated(associated_data)}
+        return base64.b64decode((await self._ask("post", f"decrypt/{name}", body))["plaintext"])
+
+    async def encrypt_many(self, name: str, items: Sequence[tuple[bytes, bytes]]) -> list[str]:
+        """Seal many texts, each with its associated data, in one request."""
+        batch = [{"plaintext": _text(text), **_associated(associated)} for text, associated in items]
+        found = await self._batch("encrypt", name, batch)
+        return [str(_whole(result)["ciphertext"]) for result in found]
+
+    async def decrypt_many(self, name: str, items: Sequence[Sealed]) -> list[bytes | PrismicXError]:
+        """Open many ciphertexts in one request; an error in the place of one that was refused."""
+        batch = [{"ciphertext": item.ciphertext, **_associated(item.associated_data)} for item in items]
+        found = await self._batch("decrypt", name, batch)
+        return [_refusal(result) or base64.b64decode(result["plaintext"]) for result in found]
+
+    async def rewrap(self, name: str, ciphertext: str, associated_data: bytes = b"") -> str:
+        """The same text sealed by the latest version; it does not leave the service.
+
+        OpenBao and Vault cannot rewrap with associated data: there the text is opened and sealed by this process, with
+        the token for sealing.
+        """
+        body = {"ciphertext": ciphertext, **_associated(associated_data)}
+        try:
+            return str((await self._ask("post", f"rewrap/{name}", body, admin=True))["ciphertext"])
+        except InvalidInput as error:
+            if not associated_data or _NO_ASSOCIATED_DATA not in error.message:
+                raise
+        return await self.encrypt(name, await self.decrypt(name, ciphertext, associated_data), associated_data)
+
+    async def rotate(self, name: str) -> KeyInfo:
+        """Give a key another version, which seals from now on."""
+        await self._ask("post", f"keys/{name}/rotate", {}, admin=True, repeat=False)
+        return _info(await self._ask("get", f"keys/{name}", admin=True))
+
+    async def configure(
+        self, name: str, *, min_decryption_version: int | None = None, min_encryption_version: int | None = None
+    ) -> KeyInfo:
+        """Refuse to open what versions older than this sealed, or to seal with them.
+
+        Raises:
+            InvalidInput: ``keys.refused``, there is no such version.
+        """
+        given = {
+            "min_decryption_version": min_decryption_version,
+            "min_encryption_version": min_encryption_version,
+        }
+        body = {option: value for option, value in given.items() if value is not None}
+        await self._ask("post", f"keys/{name}/config", body, admin=True)
+        return _info(await self._ask("get", f"keys/{name}", admin=True))
+
+    async def destroy(self, name: str) -> bool:
+        """Destroy a key: what it sealed can never be read again. False where there is none any more."""
+        try:
+            await self._ask("post", f"keys/{name}/config", {"deletion_allowed": True}, admin=True)
+            await self._ask("delete", f"keys/{name}", admin=True)
+        except NotFound:
+            return False
+        except Conflict as error:
+            if error.code != "keys.destroyed":
+                raise
+            return False
+        return True
+
+    async def health(self) -> str:
+        """The version of a service that answers and is unsealed; needs no token."""
+        found = await asyncio.to_thread(
+            self._translated, lambda client: client.sys.read_health_status(method="GET"), False, True
+        )
+        if isinstance(found, requests.Response):  # hvac gives what is not 200 as it is
+            raise Unavailable(
+                "keys.unavailable",
+                f"the key service {self.endpoint.url} is not ready ({found.status_code})",
+                "unseal it, or see its log",
+            )
+        return str(found.get("version", ""))
+
+    async def check(self) -> None:
+        """See that the service answers and knows the tokens."""
+        for admin in (False, True):
+            await asyncio.to_thread(self._translated, lambda client: client.auth.token.lookup_self(), admin, True)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in self._made.values():
+            client.adapter.close()
+        self._made.clear()
+
+    async def _batch(self, what: str, name: str, batch: list[dict[str, str]]) -> list[dict[str, Any]]:
+        if not batch:
+            return []
+        try:
+            found = await self._ask("post", f"{what}/{name}", {"batch_input": batch})
+        except _Partial as partial:
+            found = partial.data
+        return list(found["batch_results"])
+
+    async def _ask(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, admin: bool = False, repeat: bool = True
+    ) -> dict[str, Any]:
+        url = f"/v1/{self.endpoint.mount}/{path}"
+
+        def call(client: hvac.Client) -> Any:
+            return getattr(client.adapter, method)(url=url, **({} if body is None else {"json": body}))
+
+        found = await asyncio.to_thread(self._translated, call, admin, repeat)
+        data: dict[str, Any] = found["data"] if isinstance(found, dict) and found.get("data") else {}
+        return data
+
+    def _translated(self, call: Callable[[hvac.Client], Any], admin: bool, repeat: bool) -> Any:
+        try:
+            client = self._client(admin)
+            try:
+                return call(client)
+            except requests.exceptions.SSLError:
+                raise
+            except requests.exceptions.ConnectionError:
+                # The service may have been started anew since the connection was opened.
+                if not repeat:
+                    raise
+                return call(client)
+        except requests.exceptions.SSLError as error:
+            raise Unavailable(
+                "keys.certificate",
+                f"the certificate of the key service {self.endpoint.url} is refused: {_reason(error)}",
+                "renew it, or name its authority with key_authority",
+            ) from error
+        except (requests.exceptions.RequestException, ValueError) as error:
+            raise Unavailable(
+                "keys.unavailable",
+                f"the key service {self.endpoint.url} does not answer: {type(error).__name__}",
+                "start it (prismicx up, prismicx key serve), or see key_url",
+            ) from error
+        except exceptions.VaultError as error:
+            raise self._as_ours(error) from error
+
+    def _client(self, admin: bool) -> hvac.Client:
+        token = self.endpoint.token
+        if self.endpoint.token_file:
+            # Read every time: agents of Vault put a fresh token into the file before the old one ends.
+            token = _token_in(Path(self.endpoint.token_file))
+        if admin and self.endpoint.admin_token:
+            token = self.endpoint.admin_token
+        with self._making:
+            client = self._made.get(admin)
+            if client is None:
+                session = requests.Session()
+                # Neither proxies nor logins of the environment: the token goes to the URL and nowhere else.
+                session.trust_env = False
+                session.verify = self.endpoint.authority or True
+                session.mount("http://", HTTPAdapter(pool_maxsize=_CONNECTIONS))
+                session.mount("https://", HTTPAdapter(pool_maxsize=_CONNECTIONS))
+                client = self._made[admin] = hvac.Client(
+                    url=self.endpoint.url,
+                    token=token,
+                    session=session,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                    verify=self.endpoint.authority or True,
+                )
+            client.token = token
+        return client
+
+    def _as_ours(self, error: exceptions.VaultError) -> PrismicXError:
+        held = error.json if isinstance(error.json, dict) else {}
+        if isinstance(held.get("data"), dict) and "batch_results" in held["data"]:
+            return _Partial(held["data"])
+        said = "; ".join(str(line) for line in error.errors or ()) or type(error).__name__
+        code = str(held.get("code", ""))
+        if isinstance(error, exceptions.Forbidden | exceptions.Unauthorized):
+            return Denied(
+                "keys.denied", f"the key service {self.endpoint.url} denies this", "see the token, and its policy"
+            )
+        if isinstance(error, exceptions.VaultDown | exceptions.VaultNotInitialized | exceptions.BadGateway):
+            return Unavailable(
+                "keys.unavailable", f"the key service {self.endpoint.url} is not ready: {said}", "unseal or start it"
+            )
+        if code == "keys.destroyed":
+            return Conflict("keys.destroyed", said, "what it sealed can never be read again")
+        if code == "keys.unknown" or isinstance(error, exceptions.InvalidPath) or any(w in said for w in _GONE):
+            return NotFound("keys.unknown", f"there is no such key: {said}", "create it, or see the namespace")
+        if isinstance(error, exceptions.InvalidRequest):
+            return InvalidInput("keys.refused", f"the key service refuses this: {said}", "see the input")
+        return Unavailable("keys.failed", f"the key service {self.endpoint.url} failed: {said}", "see its log")
+
+
+class _Partial(PrismicXError):
+    """Some items of a batch were refused; the answer tells which."""
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        super().__init__("keys.refused", "items of a batch were refused")
+        self.data = data
+
+
+def version_of(ciphertext: str) -> int:
+    """The version of the key that sealed a ciphertext; 0 for what is none."""
+    parts = ciphertext.split(":", 2)
+    digits = parts[1][1:] if len(parts) == 3 and parts[0] == "vault" and parts[1].startswith("v") else ""
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0
+
+
+def _info(data: Mapping[str, Any]) -> KeyInfo:
+    return KeyInfo(
+        data["name"],
+        data["latest_version"],
+        data["min_decryption_version"],
+        data["min_encryption_version"],
+        data["deletion_allowed"],
+    )
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _associated(data: bytes) -> dict[str, str]:
+    return {"associated_data": _text(data)} if data else {}
+
+
+def _refusal(result: Mapping[str, Any]) -> PrismicXError | None:
+    if not result.get("error"):
+        return None
+    return InvalidInput("keys.refused", f"the key service refuses this: {result['error']}", "see the input")
+
+
+def _whole(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    refusal = _refusal(result)
+    if refusal is not None:
+        raise refusal
+    return result
+
+
+def _token_in(path: Path) -> str:
+    try:
+        return files.read(path).decode("ascii").strip()
+    except (FileNotFoundError, UnicodeDecodeError) as error:
+        raise Unavailable("keys.token_missing", f"{path}: {error}", "see key_token_file") from error
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, without the objects that the libraries print around it."""
+    text = str(error)
+    for known in ("certificate has expired", "self-signed certificate", "self signed certificate", "Hostname mismatch",
+                  "IP address mismatch", "unable to get local issuer", "wrong version number"):  # fmt: skip
+        if known in text:
+            return known
+    return type(error).__name__
