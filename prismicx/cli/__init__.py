@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from prismicx.cli import category, credentials, db, engines, extension, fleet, insight, isolation, task, tenant, user
+from prismicx.cli import category, credentials, db, engines, extension, fleet, insight, isolation, key, task, tenant, user
 from prismicx.cli.door import PrismicXGroup
 from prismicx.reference.apply import RELEASE
 
@@ -31,6 +31,6 @@ for command in (engines.up, engines.down, engines.status, engines.doctor_command
     main.add_command(command)
 for group in (
     db.db, tenant.tenant, user.user, user.preference, extension.extension, task.task,
-    category.category, insight.insight, fleet.system, isolation.isolation, credentials.credentials,
+    category.category, insight.insight, fleet.system, isolation.isolation, credentials.credentials, key.key,
 ):  # fmt: skip
     main.add_command(group)

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,11 @@ from requests.adapters import HTTPAdapter
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, PrismicXError, Unavailable
 from prismicx.keys import files
 from prismicx.keys.endpoint import KeyEndpoint
+from prismicx.keys.names import check_name
 
 _CONNECTIONS = 32
+_BATCH = 100
+"""Items of one request: OpenBao takes no JSON of more than about a thousand strings."""
 _GONE = ("not found", "no existing key")
 _NO_ASSOCIATED_DATA = "message authentication failed"
 
@@ -57,6 +60,7 @@ class Keys:
     """The wrapping keys of a key service. Connections are opened on first use and kept.
 
     Every method may raise:
+        InvalidInput: ``keys.name_invalid``.
         Unavailable: ``keys.unavailable`` when the service does not answer or is sealed, ``keys.certificate`` when its
             certificate is not trusted or has expired, ``keys.failed`` when it says that it failed.
         Denied: ``keys.denied``, the token is unknown or may not do this. From OpenBao and Vault a missing key may look
@@ -79,23 +83,26 @@ class Keys:
                 remember destroyed keys, and so always do.
         """
         more = {"again": True} if again else {}
-        return _info(await self._ask("post", f"keys/{name}", {"type": "aes256-gcm96", **more}, admin=again))
+        return _info(await self._ask("post", "keys", name, {"type": "aes256-gcm96", **more}, admin=again))
 
     async def read(self, name: str) -> KeyInfo:
         """What is known of a key."""
-        return _info(await self._ask("get", f"keys/{name}"))
+        return _info(await self._ask("get", "keys", name))
 
     async def names(self) -> list[str]:
         """The names of all keys."""
         try:
-            return list((await self._ask("list", "keys", admin=True))["keys"])
+            found = (await self._ask("list", "keys", admin=True)).get("keys")
         except NotFound:  # OpenBao and Vault say so when there is none
             return []
+        if not isinstance(found, list):
+            raise _nonsense()
+        return found
 
     async def encrypt(self, name: str, plaintext: bytes, associated_data: bytes = b"") -> str:
         """Seal a text; gives ``vault:v<n>:…``."""
         body = {"plaintext": _text(plaintext), **_associated(associated_data)}
-        return str((await self._ask("post", f"encrypt/{name}", body))["ciphertext"])
+        return _held(await self._ask("post", "encrypt", name, body), "ciphertext")
 
     async def decrypt(self, name: str, ciphertext: str, associated_data: bytes = b"") -> bytes:
         """Open a ciphertext.
@@ -104,19 +111,19 @@ class Keys:
             InvalidInput: ``keys.refused``, this key did not seal it with this associated data, or its version is old.
         """
         body = {"ciphertext": ciphertext, **_associated(associated_data)}
-        return base64.b64decode((await self._ask("post", f"decrypt/{name}", body))["plaintext"])
+        return _bytes(_held(await self._ask("post", "decrypt", name, body), "plaintext"))
 
     async def encrypt_many(self, name: str, items: Sequence[tuple[bytes, bytes]]) -> list[str]:
         """Seal many texts, each with its associated data, in one request."""
         batch = [{"plaintext": _text(text), **_associated(associated)} for text, associated in items]
         found = await self._batch("encrypt", name, batch)
-        return [str(_whole(result)["ciphertext"]) for result in found]
+        return [_held(_whole(result), "ciphertext") for result in found]
 
     async def decrypt_many(self, name: str, items: Sequence[Sealed]) -> list[bytes | PrismicXError]:
         """Open many ciphertexts in one request; an error in the place of one that was refused."""
         batch = [{"ciphertext": item.ciphertext, **_associated(item.associated_data)} for item in items]
         found = await self._batch("decrypt", name, batch)
-        return [_refusal(result) or base64.b64decode(result["plaintext"]) for result in found]
+        return [_refusal(result) or _bytes(_held(result, "plaintext")) for result in found]
 
     async def rewrap(self, name: str, ciphertext: str, associated_data: bytes = b"") -> str:
         """The same text sealed by the latest version; it does not leave the service.
@@ -126,7 +133,7 @@ class Keys:
         """
         body = {"ciphertext": ciphertext, **_associated(associated_data)}
         try:
-            return str((await self._ask("post", f"rewrap/{name}", body, admin=True))["ciphertext"])
+            return _held(await self._ask("post", "rewrap", name, body, admin=True), "ciphertext")
         except InvalidInput as error:
             if not associated_data or _NO_ASSOCIATED_DATA not in error.message:
                 raise
@@ -134,8 +141,8 @@ class Keys:
 
     async def rotate(self, name: str) -> KeyInfo:
         """Give a key another version, which seals from now on."""
-        await self._ask("post", f"keys/{name}/rotate", {}, admin=True, repeat=False)
-        return _info(await self._ask("get", f"keys/{name}", admin=True))
+        await self._ask("post", "keys", name, {}, "rotate", admin=True, repeat=False)
+        return _info(await self._ask("get", "keys", name, admin=True))
 
     async def configure(
         self, name: str, *, min_decryption_version: int | None = None, min_encryption_version: int | None = None
@@ -150,14 +157,14 @@ class Keys:
             "min_encryption_version": min_encryption_version,
         }
         body = {option: value for option, value in given.items() if value is not None}
-        await self._ask("post", f"keys/{name}/config", body, admin=True)
-        return _info(await self._ask("get", f"keys/{name}", admin=True))
+        await self._ask("post", "keys", name, body, "config", admin=True)
+        return _info(await self._ask("get", "keys", name, admin=True))
 
     async def destroy(self, name: str) -> bool:
         """Destroy a key: what it sealed can never be read again. False where there is none any more."""
         try:
-            await self._ask("post", f"keys/{name}/config", {"deletion_allowed": True}, admin=True)
-            await self._ask("delete", f"keys/{name}", admin=True)
+            await self._ask("post", "keys", name, {"deletion_allowed": True}, "config", admin=True)
+            await self._ask("delete", "keys", name, admin=True)
         except NotFound:
             return False
         except Conflict as error:
@@ -191,18 +198,33 @@ class Keys:
         self._made.clear()
 
     async def _batch(self, what: str, name: str, batch: list[dict[str, str]]) -> list[dict[str, Any]]:
-        if not batch:
-            return []
-        try:
-            found = await self._ask("post", f"{what}/{name}", {"batch_input": batch})
-        except _Partial as partial:
-            found = partial.data
-        return list(found["batch_results"])
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(batch), _BATCH):
+            body = {"batch_input": batch[start : start + _BATCH]}
+            try:
+                answer = await self._ask("post", what, name, body)
+            except _Partial as partial:
+                answer = partial.data
+            results = answer.get("batch_results")
+            if not isinstance(results, list) or len(results) != len(body["batch_input"]):
+                raise _nonsense()
+            found += results
+        return found
 
     async def _ask(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, admin: bool = False, repeat: bool = True
+        self,
+        method: str,
+        what: str,
+        key: str | None = None,
+        body: dict[str, Any] | None = None,
+        then: str = "",
+        *,
+        admin: bool = False,
+        repeat: bool = True,
     ) -> dict[str, Any]:
-        url = f"/v1/{self.endpoint.mount}/{path}"
+        # A name such as .. would ask for something else.
+        parts = [self.endpoint.mount, what, *([] if key is None else [check_name(key)]), *([then] if then else [])]
+        url = "/v1/" + "/".join(parts)
 
         def call(client: hvac.Client) -> Any:
             return getattr(client.adapter, method)(url=url, **({} if body is None else {"json": body}))
@@ -304,13 +326,28 @@ def version_of(ciphertext: str) -> int:
 
 
 def _info(data: Mapping[str, Any]) -> KeyInfo:
-    return KeyInfo(
-        data["name"],
-        data["latest_version"],
-        data["min_decryption_version"],
-        data["min_encryption_version"],
-        data["deletion_allowed"],
-    )
+    try:
+        return KeyInfo(**{part.name: data[part.name] for part in fields(KeyInfo)})
+    except KeyError as error:
+        raise _nonsense() from error
+
+
+def _held(data: Mapping[str, Any], name: str) -> str:
+    text = data.get(name)
+    if not isinstance(text, str):
+        raise _nonsense()
+    return text
+
+
+def _nonsense() -> Unavailable:
+    return Unavailable("keys.failed", "what key_url names does not answer as a key service does", "see key_url")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise _nonsense() from error
 
 
 def _text(data: bytes) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prismicx.errors import Unavailable
+from prismicx.errors import InvalidInput, Unavailable
 from prismicx.keys import files
 
 VARIABLE = "PRISMICX_ROOT_KEY"
@@ -73,6 +73,34 @@ def generate() -> str:
     return base64.b64encode(secrets.token_bytes(_BYTES)).decode() + "\n"
 
 
+def choose(file: Path | None = None, passphrase_file: Path | None = None, fallback: Path | None = None) -> RootKey:
+    """The root key of what is named; of ``PRISMICX_ROOT_KEY`` where nothing is; else of the fallback, if it is there.
+
+    Raises:
+        InvalidInput: ``keys.root_ambiguous``.
+        Unavailable: ``keys.root_missing``, ``keys.root_invalid`` or ``keys.exposed``.
+    """
+    if file and passphrase_file:
+        raise InvalidInput("keys.root_ambiguous", "a root key and a passphrase are named", "name one of them")
+    if passphrase_file:
+        return from_passphrase_file(passphrase_file)
+    if file is None and VARIABLE not in os.environ and fallback is not None and fallback.exists():
+        file = fallback
+    return from_file(file) if file else from_environment(os.environ)
+
+
+def make_file(path: Path) -> None:
+    """Write a fresh root key into a new file of mode 0600.
+
+    Raises:
+        Unavailable: ``keys.unwritable``.
+    """
+    try:
+        files.write_new(path, generate().encode())
+    except OSError as error:
+        raise Unavailable("keys.unwritable", f"{path}: {error.strerror}", "choose another file") from error
+
+
 def from_file(path: Path) -> RootKey:
     """The root key of a file that only its owner may read.
 
@@ -107,7 +135,7 @@ def from_passphrase(words: bytes) -> RootKey:
     return RootKey("passphrase", words)
 
 
-def from_environment(environ: MutableMapping[str, str] = os.environ) -> RootKey:
+def from_environment(environ: MutableMapping[str, str]) -> RootKey:
     """The root key of ``PRISMICX_ROOT_KEY``, which is taken out, so that no process started later inherits it.
 
     Raises:

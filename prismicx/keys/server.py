@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import resource
+import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -54,18 +56,21 @@ def listen_address(text: str) -> tuple[str, int]:
         InvalidInput: ``keys.listen_invalid``.
     """
     host, _, port = text.rpartition(":")
-    if host and port.isascii() and port.isdigit() and 0 < int(port) < 65536:
+    if host and port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65536:
         return host.removeprefix("[").removesuffix("]"), int(port)
     raise InvalidInput("keys.listen_invalid", f"--listen is {quoted(text)}", "give HOST:PORT, such as 127.0.0.1:8200")
 
 
-def serve(options: Options, root_key: RootKey) -> None:
+def serve(options: Options, root_key: RootKey, tell: Callable[[str], None] = lambda _: None) -> None:
     """Serve until a signal ends it.
+
+    Args:
+        tell: is given the URL once the store is open and the port taken.
 
     Raises:
         Unavailable: ``keys.tls_required``, ``keys.certificate_invalid``, ``keys.certificate_expired``,
             ``keys.exposed``, ``keys.root_wrong``, ``keys.store_missing``, ``keys.store_damaged``,
-            ``keys.store_locked`` or ``engine.not_installed``.
+            ``keys.store_locked``, ``engine.port_taken`` or ``engine.not_installed``.
     """
     if not installed():
         raise Unavailable(
@@ -84,14 +89,11 @@ def serve(options: Options, root_key: RootKey) -> None:
     from prismicx.keys.uselog import UseLog
 
     store = Store.open(options.store, root_key)
-    with store.serving():
+    with store.serving(), _bound(options) as listener:
         log = UseLog(options.log or options.store / LOG)
         try:
-            log.write(operation="serve", result="begun", store=str(options.store))
-            uvicorn.run(
+            config = uvicorn.Config(
                 create_app(store, Tokens(store), log, version("prismicx")),
-                host=options.host,
-                port=options.port,
                 ssl_certfile=options.certificate,
                 ssl_keyfile=options.certificate_key,
                 log_level="warning",
@@ -103,6 +105,9 @@ def serve(options: Options, root_key: RootKey) -> None:
                 lifespan="off",
                 timeout_keep_alive=75,
             )
+            log.write(operation="serve", result="begun", store=str(options.store))
+            tell(replace(options, port=listener.getsockname()[1]).url)
+            uvicorn.Server(config).run(sockets=[listener])
             log.write(operation="serve", result="ended")
         finally:
             log.close()
@@ -152,6 +157,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _bound(options: Options) -> socket.socket:
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    try:
+        return socket.create_server((options.host, options.port), family=family, backlog=1024)
+    except OSError as error:
+        raise Unavailable(
+            "engine.port_taken",
+            f"port {options.port} on {options.host} cannot be had: {error.strerror}",
+            "choose another port, or 0 for a free one",
+        ) from error
 
 
 def _certificate(content: bytes) -> Certificate:

@@ -18,9 +18,10 @@ from typing import Any
 
 from prismicx.errors import Conflict, InvalidInput, NotFound, Unavailable
 from prismicx.keys import files, sealing
+from prismicx.keys.names import check_name
 from prismicx.keys.root import RootKey
 from prismicx.keys.sealing import Sealer
-from prismicx.keys.wrapping import WrappingKey, check_name, new_version
+from prismicx.keys.wrapping import WrappingKey, new_version
 
 _HEADER = "store.json"
 _TOKENS = "tokens.json"

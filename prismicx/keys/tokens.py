@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
+from prismicx.keys.names import check_name
 from prismicx.keys.store import Store
-from prismicx.keys.wrapping import check_name
 
 OPERATIONS = ("create", "read", "list", "encrypt", "decrypt", "rewrap", "rotate", "config", "delete", "recreate")
 """What a token may be allowed. ``recreate`` gives the name of a destroyed key to a new one."""

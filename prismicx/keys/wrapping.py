@@ -9,11 +9,8 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from prismicx.errors import InvalidInput, quoted
+from prismicx.errors import InvalidInput
 from prismicx.keys import sealing
-
-NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_])?")
-"""As Vault has it, and at most 128 characters."""
 
 _CIPHERTEXT = re.compile(r"vault:v([0-9]+):(.*)", re.DOTALL)
 
@@ -152,21 +149,6 @@ class WrappingKey:
 def new_version(moment: float) -> Version:
     """A version with fresh random bytes."""
     return Version(secrets.token_bytes(sealing.KEY), moment)
-
-
-def check_name(name: str) -> str:
-    """The value as the name of a key.
-
-    Raises:
-        InvalidInput: ``keys.name_invalid``.
-    """
-    if NAME.fullmatch(name):
-        return name
-    raise InvalidInput(
-        "keys.name_invalid",
-        f"{quoted(name)} is not the name of a key",
-        "use letters, digits and _, inside it also . and -, at most 128 in all",
-    )
 
 
 def decode(text: str) -> bytes:

@@ -12,7 +12,7 @@ from prismicx.engines.embedded import process
 from prismicx.engines.embedded.directory import DataDirectory
 from prismicx.engines.embedded.process import Server
 from prismicx.errors import Unavailable
-from prismicx.keys import files, root, server
+from prismicx.keys import root, server
 from prismicx.settings import Settings
 
 NAME = "keys"
@@ -67,7 +67,7 @@ def _prepare(store: Path, root_file: Path, credentials: Credentials) -> None:
     from prismicx.keys.tokens import ROLES, Tokens
 
     if not root_file.exists() and not store.exists():
-        files.write_new(root_file, root.generate().encode())
+        root.make_file(root_file)
     key = root.from_file(root_file)
     made = Store.open(store, key) if store.exists() else Store.create(store, key)
     tokens = Tokens(made)
