@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import resource
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -107,7 +108,9 @@ def serve(options: Options, root_key: RootKey, tell: Callable[[str], None] = lam
             )
             log.write(operation="serve", result="begun", store=str(options.store))
             tell(replace(options, port=listener.getsockname()[1]).url)
-            uvicorn.Server(config).run(sockets=[listener])
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # raised once more when the server has ended
+            with suppress(KeyboardInterrupt):
+                uvicorn.Server(config).run(sockets=[listener])
             log.write(operation="serve", result="ended")
         finally:
             log.close()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import ipaddress
 import os
 import secrets
 import ssl
@@ -13,15 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from prismicx.engines.embedded import process
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, PrismicXError, Unavailable
 from prismicx.keys.client import Keys, Sealed, version_of
 from prismicx.keys.endpoint import KeyEndpoint
+from tests.certificates import certificate
 
 OURS = "PRISMICX_TEST_KEY_URL" not in os.environ
 
@@ -172,37 +167,11 @@ async def test_a_service_that_says_nothing_or_nonsense_is_given_up() -> None:
     server.close()
 
 
-def certificate(folder: Path, begins: dt.timedelta, ends: dt.timedelta) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "keys")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now + begins)
-        .not_valid_after(now + ends)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-        .sign(key, hashes.SHA256())
-    )
-    cert_file, key_file = folder / "cert.pem", folder / "key.pem"
-    cert_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    key_file.chmod(0o600)
-    return cert_file, key_file
-
-
 @pytest.mark.parametrize(("begins", "ends", "trusted"), [(-20, -10, True), (10, 20, True), (-1, 1, False)])
 async def test_a_certificate_that_is_not_valid_is_refused(
     tmp_path: Path, begins: int, ends: int, trusted: bool
 ) -> None:
-    cert, key = certificate(tmp_path, dt.timedelta(days=begins), dt.timedelta(days=ends))
+    cert, key = certificate(tmp_path, begins, ends)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     heard: list[bytes] = []
