@@ -1,7 +1,7 @@
 """One pair of servers for all workers of a run, one platform in a namespace of its own for each of them.
 
 ``PRISMICX_TEST_POSTGRES_URL`` and ``PRISMICX_TEST_MONGO_URL`` point the same tests at other servers,
-``PRISMICX_TEST_KEY_URL`` with ``PRISMICX_TEST_KEY_TOKEN`` at another key service.
+``PRISMICX_TEST_KEY_URL`` with ``PRISMICX_TEST_KEY_TOKEN`` and ``PRISMICX_TEST_KEY_ADMIN_TOKEN`` at another key service.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ def _settings(data: Path, namespace: str) -> Settings:
         mongo_url=os.environ.get("PRISMICX_TEST_MONGO_URL", ""),
         key_url=os.environ.get("PRISMICX_TEST_KEY_URL", ""),
         key_token=os.environ.get("PRISMICX_TEST_KEY_TOKEN", ""),
+        key_admin_token=os.environ.get("PRISMICX_TEST_KEY_ADMIN_TOKEN", ""),
         mongo_engine=os.environ.get("PRISMICX_MONGO_ENGINE", "auto"),
         credentials=str(data / f"credentials-{namespace}.json") if namespace else "",
         shared_capacity=3,

@@ -5,25 +5,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import hvac
-import requests
-from hvac import exceptions
-from requests.adapters import HTTPAdapter
-
-from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, PrismicXError, Unavailable
-from prismicx.keys import files
+from prismicx.errors import Conflict, InvalidInput, NotFound, PrismicXError, Unavailable
 from prismicx.keys.endpoint import KeyEndpoint
 from prismicx.keys.names import check_name
 
-_CONNECTIONS = 32
+if TYPE_CHECKING:
+    from prismicx.keys.connection import Connection
+
 _BATCH = 100
 """Items of one request: OpenBao takes no JSON of more than about a thousand strings."""
-_GONE = ("not found", "no existing key")
 _NO_ASSOCIATED_DATA = "message authentication failed"
 
 
@@ -72,7 +66,7 @@ class Keys:
     def __init__(self, endpoint: KeyEndpoint, timeout: float = 10.0) -> None:
         self.endpoint = endpoint
         self._timeout = timeout
-        self._made: dict[bool, hvac.Client] = {}
+        self._connection: Connection | None = None
         self._making = threading.Lock()
 
     async def create(self, name: str, *, again: bool = False) -> KeyInfo:
@@ -175,36 +169,25 @@ class Keys:
 
     async def health(self) -> str:
         """The version of a service that answers and is unsealed; needs no token."""
-        found = await asyncio.to_thread(
-            self._translated, lambda client: client.sys.read_health_status(method="GET"), False, True
-        )
-        if isinstance(found, requests.Response):  # hvac gives what is not 200 as it is
-            raise Unavailable(
-                "keys.unavailable",
-                f"the key service {self.endpoint.url} is not ready ({found.status_code})",
-                "unseal it, or see its log",
-            )
-        return str(found.get("version", ""))
+        return await asyncio.to_thread(lambda: self._connected().health())
 
     async def check(self) -> None:
         """See that the service answers and knows the tokens."""
         for admin in (False, True):
-            await asyncio.to_thread(self._translated, lambda client: client.auth.token.lookup_self(), admin, True)
+            await asyncio.to_thread(self._check, admin)
 
     def close(self) -> None:
         """Close the connections."""
-        for client in self._made.values():
-            client.adapter.close()
-        self._made.clear()
+        with self._making:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
 
     async def _batch(self, what: str, name: str, batch: list[dict[str, str]]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         for start in range(0, len(batch), _BATCH):
             body = {"batch_input": batch[start : start + _BATCH]}
-            try:
-                answer = await self._ask("post", what, name, body)
-            except _Partial as partial:
-                answer = partial.data
+            answer = await self._ask("post", what, name, body)
             results = answer.get("batch_results")
             if not isinstance(results, list) or len(results) != len(body["batch_input"]):
                 raise _nonsense()
@@ -225,97 +208,21 @@ class Keys:
         # A name such as .. would ask for something else.
         parts = [self.endpoint.mount, what, *([] if key is None else [check_name(key)]), *([then] if then else [])]
         url = "/v1/" + "/".join(parts)
-
-        def call(client: hvac.Client) -> Any:
-            return getattr(client.adapter, method)(url=url, **({} if body is None else {"json": body}))
-
-        found = await asyncio.to_thread(self._translated, call, admin, repeat)
+        found = await asyncio.to_thread(lambda: self._connected().ask(method, url, body, admin, repeat))
         data: dict[str, Any] = found["data"] if isinstance(found, dict) and found.get("data") else {}
         return data
 
-    def _translated(self, call: Callable[[hvac.Client], Any], admin: bool, repeat: bool) -> Any:
-        try:
-            client = self._client(admin)
-            try:
-                return call(client)
-            except requests.exceptions.SSLError:
-                raise
-            except requests.exceptions.ConnectionError:
-                # The service may have been started anew since the connection was opened.
-                if not repeat:
-                    raise
-                return call(client)
-        except requests.exceptions.SSLError as error:
-            raise Unavailable(
-                "keys.certificate",
-                f"the certificate of the key service {self.endpoint.url} is refused: {_reason(error)}",
-                "renew it, or name its authority with key_authority",
-            ) from error
-        except (requests.exceptions.RequestException, ValueError) as error:
-            raise Unavailable(
-                "keys.unavailable",
-                f"the key service {self.endpoint.url} does not answer: {type(error).__name__}",
-                "start it (prismicx up, prismicx key serve), or see key_url",
-            ) from error
-        except exceptions.VaultError as error:
-            raise self._as_ours(error) from error
+    def _check(self, admin: bool) -> None:
+        self._connected().check(admin)
 
-    def _client(self, admin: bool) -> hvac.Client:
-        token = self.endpoint.token
-        if self.endpoint.token_file:
-            # Read every time: agents of Vault put a fresh token into the file before the old one ends.
-            token = _token_in(Path(self.endpoint.token_file))
-        if admin and self.endpoint.admin_token:
-            token = self.endpoint.admin_token
+    def _connected(self) -> Connection:
+        # Imported when it is first needed: most commands ask for no key, and the libraries take their time.
+        from prismicx.keys.connection import Connection
+
         with self._making:
-            client = self._made.get(admin)
-            if client is None:
-                session = requests.Session()
-                # Neither proxies nor logins of the environment: the token goes to the URL and nowhere else.
-                session.trust_env = False
-                session.verify = self.endpoint.authority or True
-                session.mount("http://", HTTPAdapter(pool_maxsize=_CONNECTIONS))
-                session.mount("https://", HTTPAdapter(pool_maxsize=_CONNECTIONS))
-                client = self._made[admin] = hvac.Client(
-                    url=self.endpoint.url,
-                    token=token,
-                    session=session,
-                    timeout=self._timeout,
-                    allow_redirects=False,
-                    verify=self.endpoint.authority or True,
-                )
-            client.token = token
-        return client
-
-    def _as_ours(self, error: exceptions.VaultError) -> PrismicXError:
-        held = error.json if isinstance(error.json, dict) else {}
-        if isinstance(held.get("data"), dict) and "batch_results" in held["data"]:
-            return _Partial(held["data"])
-        said = "; ".join(str(line) for line in error.errors or ()) or type(error).__name__
-        code = str(held.get("code", ""))
-        if isinstance(error, exceptions.Forbidden | exceptions.Unauthorized):
-            return Denied(
-                "keys.denied", f"the key service {self.endpoint.url} denies this", "see the token, and its policy"
-            )
-        if isinstance(error, exceptions.VaultDown | exceptions.VaultNotInitialized | exceptions.BadGateway):
-            return Unavailable(
-                "keys.unavailable", f"the key service {self.endpoint.url} is not ready: {said}", "unseal or start it"
-            )
-        if code == "keys.destroyed":
-            return Conflict("keys.destroyed", said, "what it sealed can never be read again")
-        if code == "keys.unknown" or isinstance(error, exceptions.InvalidPath) or any(w in said for w in _GONE):
-            return NotFound("keys.unknown", f"there is no such key: {said}", "create it, or see the namespace")
-        if isinstance(error, exceptions.InvalidRequest):
-            return InvalidInput("keys.refused", f"the key service refuses this: {said}", "see the input")
-        return Unavailable("keys.failed", f"the key service {self.endpoint.url} failed: {said}", "see its log")
-
-
-class _Partial(PrismicXError):
-    """Some items of a batch were refused; the answer tells which."""
-
-    def __init__(self, data: dict[str, Any]) -> None:
-        super().__init__("keys.refused", "items of a batch were refused")
-        self.data = data
+            if self._connection is None:
+                self._connection = Connection(self.endpoint, self._timeout)
+            return self._connection
 
 
 def version_of(ciphertext: str) -> int:
@@ -369,20 +276,3 @@ def _whole(result: Mapping[str, Any]) -> Mapping[str, Any]:
     if refusal is not None:
         raise refusal
     return result
-
-
-def _token_in(path: Path) -> str:
-    try:
-        return files.read(path).decode("ascii").strip()
-    except (FileNotFoundError, UnicodeDecodeError) as error:
-        raise Unavailable("keys.token_missing", f"{path}: {error}", "see key_token_file") from error
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong, without the objects that the libraries print around it."""
-    text = str(error)
-    for known in ("certificate has expired", "self-signed certificate", "self signed certificate", "Hostname mismatch",
-                  "IP address mismatch", "unable to get local issuer", "wrong version number"):  # fmt: skip
-        if known in text:
-            return known
-    return type(error).__name__

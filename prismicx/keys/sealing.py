@@ -6,10 +6,10 @@ import base64
 import json
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NONCE = 12
 TAG = 16
@@ -19,7 +19,7 @@ KEY = 32
 def seal(key: bytes, data: bytes, associated: bytes) -> bytes:
     """Nonce, ciphertext and tag."""
     nonce = secrets.token_bytes(NONCE)
-    return nonce + AESGCM(key).encrypt(nonce, data, associated)
+    return nonce + _cipher(key).encrypt(nonce, data, associated)
 
 
 def unseal(key: bytes, sealed: bytes, associated: bytes) -> bytes:
@@ -30,10 +30,19 @@ def unseal(key: bytes, sealed: bytes, associated: bytes) -> bytes:
     """
     if len(sealed) < NONCE + TAG:
         raise ValueError("too short")
+    from cryptography.exceptions import InvalidTag
+
     try:
-        return AESGCM(key).decrypt(sealed[:NONCE], sealed[NONCE:], associated)
+        return _cipher(key).decrypt(sealed[:NONCE], sealed[NONCE:], associated)
     except InvalidTag:
         raise ValueError("message authentication failed") from None
+
+
+def _cipher(key: bytes) -> AESGCM:
+    # Imported when it is first needed: commands that only know this module need not wait for it.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key)
 
 
 @dataclass(frozen=True, slots=True)

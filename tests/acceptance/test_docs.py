@@ -32,6 +32,7 @@ def clone(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "systems").symlink_to(ROOT / "systems")
     yield tmp_path
     run(tmp_path, ".venv/bin/prismicx down", check=False)
+    run(tmp_path, "test ! -e serve.pid || kill $(cat serve.pid)", check=False)
 
 
 def run(folder: Path, script: str, check: bool = True) -> str:
@@ -107,6 +108,13 @@ EXPECTED = {
         "insight.changed",
         "0.088 complete, interest 45.9",
         "deleted",
+    ],
+    "docs/keys.md": [
+        "vault:v1: b'a keyset'",
+        "vault:v2: b'a keyset'",
+        "refused: keys.destroyed",
+        "0 keys, nothing is damaged",
+        '"reason": "keys.destroyed"',
     ],
     "docs/extensions.md": ["8.666666666666666", "9.0", "20 uses", "1 Dark mode 20", "2 Scanner 3", "deleted"],
 }

@@ -23,14 +23,14 @@ OURS = "PRISMICX_TEST_KEY_URL" not in os.environ
 
 @pytest.fixture
 async def name(keys: Keys) -> AsyncIterator[str]:
-    made = f"test-{secrets.token_hex(6)}"
+    made = f"tenant_{secrets.token_hex(6)}"
     await keys.create(made)
     yield made
     await keys.destroy(made)
 
 
 async def test_a_key_from_its_making_to_its_end(keys: Keys) -> None:
-    name = f"test-{secrets.token_hex(6)}"
+    name = f"tenant_{secrets.token_hex(6)}"
     made = await keys.create(name)
     assert (made.name, made.latest_version, made.min_decryption_version) == (name, 1, 1)
     assert await keys.create(name) == made
@@ -55,7 +55,7 @@ async def test_a_key_from_its_making_to_its_end(keys: Keys) -> None:
 
 @pytest.mark.skipif(not OURS, reason="OpenBao and Vault do not remember destroyed keys")
 async def test_a_destroyed_name_stays_taken(keys: Keys) -> None:
-    name = f"test-{secrets.token_hex(6)}"
+    name = f"tenant_{secrets.token_hex(6)}"
     await keys.create(name)
     await keys.destroy(name)
     for use in (lambda: keys.create(name), lambda: keys.encrypt(name, b"x"), lambda: keys.rotate(name)):
@@ -90,7 +90,7 @@ async def test_a_name_that_would_ask_for_something_else_is_refused(keys: Keys, w
 
 
 async def test_errors_are_ours(keys: Keys, name: str) -> None:
-    missing = f"missing-{secrets.token_hex(6)}"
+    missing = f"tenant_missing{secrets.token_hex(6)}"
     for use in (
         lambda: keys.read(missing),
         lambda: keys.decrypt(missing, "vault:v1:AAAA"),
