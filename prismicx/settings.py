@@ -22,7 +22,7 @@ from prismicx.names import check_namespace
 FILE = "prismicx.toml"
 MASK = "********"
 _TRANSPORTS = ("verify-full", "verify-ca", "insecure")
-_FILES = ("credentials", "tls_ca", "tls_cert")
+_FILES = ("credentials", "tls_ca", "tls_cert", "key_token_file")
 _MONGO_ENGINES = ("auto", "mongod", "secantusd-rs", "secantusdb")
 
 

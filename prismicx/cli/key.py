@@ -18,7 +18,7 @@ from prismicx.engines.endpoints import locate_keys
 from prismicx.keys import root, server
 from prismicx.keys.client import Keys
 from prismicx.keys.root import RootKey
-from prismicx.keys.store import Store
+from prismicx.keys.store import Store, check_free
 from prismicx.keys.tokens import OPERATIONS, ROLES, Tokens
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -50,6 +50,7 @@ def key() -> None:
 def init(door: Door, store: Path | None, root_key_file: Path | None, passphrase_file: Path | None) -> None:
     """Make a key store, and the file of the root key if it is not there."""
     path = _path(door, store)
+    check_free(path)
     if root_key_file is not None and not root_key_file.exists():
         root.make_file(root_key_file)
         door.tell(f"made {root_key_file}: keep it apart from the backups of the store")

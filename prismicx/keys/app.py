@@ -25,6 +25,8 @@ from prismicx.keys.uselog import UseLog
 _CHANGES = {"create", "recreate", "rotate", "config", "delete"}
 """Operations that write to the store: logged before they begin, too."""
 
+_NO_STORE = {"Cache-Control": "no-store"}
+
 _ON_KEYS: list[tuple[str, list[str], str, Callable[[Store, str, transit.Body], Answer]]] = [
     ("keys/{name}", ["POST", "PUT"], "create", transit.create),
     ("keys/{name}", ["GET"], "read", transit.read),
@@ -156,11 +158,11 @@ def _enveloped(data: dict[str, Any] | None, status: int) -> Response:
         "warnings": None,
         "auth": None,
     }
-    return JSONResponse(held, status)
+    return JSONResponse(held, status, _NO_STORE)
 
 
 def _errors(status: int, message: str, code: str = "keys.request_invalid") -> Response:
-    return JSONResponse({"errors": [message], "code": code}, status)
+    return JSONResponse({"errors": [message], "code": code}, status, _NO_STORE)
 
 
 async def _no_route(_: Request, error: Exception) -> Response:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prismicx.errors import Conflict, InvalidInput, NotFound, PrismicXError, Unavailable
 from prismicx.keys.endpoint import KeyEndpoint
@@ -16,8 +18,11 @@ from prismicx.keys.names import check_name
 if TYPE_CHECKING:
     from prismicx.keys.connection import Connection
 
+T = TypeVar("T")
+
 _BATCH = 100
 """Items of one request: OpenBao takes no JSON of more than about a thousand strings."""
+_THREADS = 8
 _NO_ASSOCIATED_DATA = "message authentication failed"
 
 
@@ -68,6 +73,8 @@ class Keys:
         self._timeout = timeout
         self._connection: Connection | None = None
         self._making = threading.Lock()
+        # Of its own: a service that does not answer must not keep those waiting who need the loop's threads.
+        self._threads = ThreadPoolExecutor(_THREADS, "keys")
 
     async def create(self, name: str, *, again: bool = False) -> KeyInfo:
         """A new key, or the one that is there.
@@ -169,12 +176,12 @@ class Keys:
 
     async def health(self) -> str:
         """The version of a service that answers and is unsealed; needs no token."""
-        return await asyncio.to_thread(lambda: self._connected().health())
+        return await self._apart(lambda: self._connected().health())
 
     async def check(self) -> None:
         """See that the service answers and knows the tokens."""
         for admin in (False, True):
-            await asyncio.to_thread(self._check, admin)
+            await self._apart(partial(self._check, admin))
 
     def close(self) -> None:
         """Close the connections."""
@@ -182,6 +189,7 @@ class Keys:
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
+        self._threads.shutdown(wait=False)
 
     async def _batch(self, what: str, name: str, batch: list[dict[str, str]]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -208,9 +216,12 @@ class Keys:
         # A name such as .. would ask for something else.
         parts = [self.endpoint.mount, what, *([] if key is None else [check_name(key)]), *([then] if then else [])]
         url = "/v1/" + "/".join(parts)
-        found = await asyncio.to_thread(lambda: self._connected().ask(method, url, body, admin, repeat))
+        found = await self._apart(lambda: self._connected().ask(method, url, body, admin, repeat))
         data: dict[str, Any] = found["data"] if isinstance(found, dict) and found.get("data") else {}
         return data
+
+    async def _apart(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _check(self, admin: bool) -> None:
         self._connected().check(admin)

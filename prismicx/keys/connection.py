@@ -73,7 +73,7 @@ class Connection:
             client = self._client(admin)
             try:
                 return call(client)
-            except requests.exceptions.SSLError:
+            except (requests.exceptions.SSLError, requests.exceptions.ConnectTimeout):
                 raise
             except requests.exceptions.ConnectionError:
                 # The service may have been started anew since the connection was opened.

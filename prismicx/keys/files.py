@@ -48,20 +48,19 @@ def read(path: Path) -> bytes:
         raise _unreadable(path, error) from error
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes, *, scrub: bool = False) -> None:
     """Put a file in its place, on disk before this returns; a process killed meanwhile leaves the old one.
 
-    What was there is overwritten where it lay, as far as the file system writes in place.
+    Args:
+        scrub: overwrite what was there where it lay, as far as the file system writes in place. Whoever reads it in
+            that moment, such as a backup, gets neither.
 
     Raises:
         Unavailable: ``keys.unwritable``.
     """
     part = path.with_name(f"{_PART}{secrets.token_hex(8)}")
     try:
-        try:
-            old = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            old = -1
+        old = os.open(path, os.O_WRONLY | os.O_CLOEXEC) if scrub else -1
         try:
             _write_new(part, content)
             part.replace(path)

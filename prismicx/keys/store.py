@@ -50,9 +50,7 @@ class Store:
             Conflict: ``keys.store_exists``.
             Unavailable: ``keys.unwritable``.
         """
-        taken = Conflict("keys.store_exists", f"{path} is there already", "choose another directory, or use that store")
-        if path.exists():
-            raise taken
+        check_free(path)
         # Made under another name: a process killed meanwhile leaves no half a store in the place of one.
         part = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
         sealer = Sealer(secrets.token_hex(16), secrets.token_bytes(sealing.KEY))
@@ -64,8 +62,7 @@ class Store:
             files.write(part / _TOKENS, sealer.seal(_TOKENS, {"tokens": []}))
             part.rename(path)
         except OSError as error:
-            if path.exists():
-                raise taken from error
+            check_free(path)
             raise Unavailable(
                 "keys.unwritable", f"{path}: {error.strerror}", "choose a directory you may write in"
             ) from error
@@ -224,7 +221,7 @@ class Store:
 
     def _put(self, key: WrappingKey) -> WrappingKey:
         content = self._sealer.seal(f"key/{key.name}/{key.latest}", key.as_document())
-        files.write(self._file(key.name), content)
+        files.write(self._file(key.name), content, scrub=key.destroyed is not None)
         self._keys[key.name] = key
         return key
 
@@ -255,6 +252,16 @@ class Store:
 
     def _file(self, name: str) -> Path:
         return self.path / _KEYS / f"{name}{_SUFFIX}"
+
+
+def check_free(path: Path) -> None:
+    """See that a store can be made here.
+
+    Raises:
+        Conflict: ``keys.store_exists``.
+    """
+    if path.exists():
+        raise Conflict("keys.store_exists", f"{path} is there already", "choose another directory, or use that store")
 
 
 def _header(sealer: Sealer, root: RootKey) -> bytes:

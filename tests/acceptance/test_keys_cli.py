@@ -9,12 +9,17 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import hvac
 import pytest
 
+from prismicx.engines import embedded
 from prismicx.engines.embedded import process
+from prismicx.engines.endpoints import locate_keys
+from prismicx.errors import Unavailable
+from prismicx.settings import Settings
 from tests.acceptance.conftest import COMMAND, Prismicx
 from tests.certificates import certificate
 
@@ -222,3 +227,33 @@ def test_up_starts_the_embedded_one_and_down_ends_it(prismicx: Prismicx) -> None
     (data / "root.key").chmod(0o600)
     assert "keys" in prismicx.json("down")["stopped"]
     prismicx("up", "--detach")
+
+
+def test_an_embedded_store_that_is_gone_is_not_made_anew(command: Prismicx, tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data", postgres_url="postgresql://a@b/c", mongo_url="mongodb://a@b/c")
+    try:
+        first = embedded.start(settings).keys
+        assert first is not None
+        # A second file of credentials gets tokens of its own.
+        embedded.stop(settings)
+        other = replace(settings, credentials=str(tmp_path / "other.json"))
+        embedded.start(other)
+        found = [locate_keys(one) for one in (settings, other)]
+        assert len({one.token for one in found} | {one.admin_token for one in found}) == 4
+        for endpoint in found:
+            client = hvac.Client(endpoint.url, endpoint.token)
+            assert client.is_authenticated()
+            client.adapter.close()
+        assert {token["name"] for token in command.json("key", "token", "list")["tokens"]} == {
+            "sealing", "sealing-2", "keyadmin", "keyadmin-2",
+        }  # fmt: skip
+        embedded.stop(settings)
+        (tmp_path / "data" / "keys").rename(tmp_path / "away")
+        with pytest.raises(Unavailable) as caught:
+            embedded.start(settings)
+        assert caught.value.code == "keys.store_missing"
+        assert not (tmp_path / "data" / "keys").exists()
+        (tmp_path / "away").rename(tmp_path / "data" / "keys")
+        embedded.start(settings)
+    finally:
+        embedded.stop(settings)

@@ -80,9 +80,9 @@ def test_a_destroyed_key_is_gone_and_its_name_taken(path: Path, held: Store) -> 
 
 def test_a_destroyed_keys_old_bytes_are_overwritten(path: Path, held: Store) -> None:
     file = path / "keys" / "acme.key"
+    held.configure("acme", deletion_allowed=True)
     before = file.read_bytes()
     watched = os.open(file, os.O_RDONLY)  # the very place on disk that held it
-    held.configure("acme", deletion_allowed=True)
     held.destroy("acme")
     now = os.read(watched, len(before) + 100)
     os.close(watched)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import signal
 import sys
+from itertools import chain, count
 from pathlib import Path
 
 from prismicx.credentials import Credentials
@@ -13,6 +14,8 @@ from prismicx.engines.embedded.directory import DataDirectory
 from prismicx.engines.embedded.process import Server
 from prismicx.errors import Unavailable
 from prismicx.keys import root, server
+from prismicx.keys.store import Store
+from prismicx.keys.tokens import ROLES, Tokens
 from prismicx.settings import Settings
 
 NAME = "keys"
@@ -62,10 +65,13 @@ def root_path(directory: DataDirectory) -> Path:
 
 
 def _prepare(store: Path, root_file: Path, credentials: Credentials) -> None:
-    """Imported here only: whoever uses a running service needs none of it."""
-    from prismicx.keys.store import Store
-    from prismicx.keys.tokens import ROLES, Tokens
-
+    """Make what is missing. A store that was there and is gone is not made anew: what it sealed would be lost."""
+    if not store.exists() and credentials.get(NAME, SEALING):
+        raise Unavailable(
+            "keys.store_missing",
+            f"{credentials.path} has tokens of the key store {store}, which is gone",
+            "put it back from a copy, or remove the tokens to begin with a new one",
+        )
     if not root_file.exists() and not store.exists():
         root.make_file(root_file)
     key = root.from_file(root_file)
@@ -76,14 +82,17 @@ def _prepare(store: Path, root_file: Path, credentials: Credentials) -> None:
         known = tokens.known(held) if held else None
         if known is not None and known.revoked is None:
             continue
-        if any(token.name == name and token.revoked is None for token in tokens.list()):
-            if held:
-                raise Unavailable(
-                    "keys.token_unknown", f"the key store does not know the token {name} of {credentials.path}",
-                    f"bring the credentials that belong to {store}",
-                )  # fmt: skip
-            tokens.revoke(name)  # a killed first start did not write it down
-        credentials.put(NAME, name, tokens.create(name, ROLES[name]))
+        if held:
+            raise Unavailable(
+                "keys.token_unknown",
+                f"the key store does not know the token {name} of {credentials.path}",
+                f"bring the credentials that belong to {store}",
+            )
+        # One of that name may be in another credentials file, or in none: a killed first start did not write it down.
+        taken = {token.name for token in tokens.list()}
+        names = chain([name], (f"{name}-{number}" for number in count(2)))
+        free = next(one for one in names if one not in taken)
+        credentials.put(NAME, name, tokens.create(free, ROLES[name]))
 
 
 def _answers(port: int) -> bool:
