@@ -84,7 +84,7 @@ def _prepare(store: Path, root_file: Path, credentials: Credentials) -> None:
             continue
         if held:
             raise Unavailable(
-                "keys.token_unknown",
+                "keys.token_stale",
                 f"the key store does not know the token {name} of {credentials.path}",
                 f"bring the credentials that belong to {store}",
             )
