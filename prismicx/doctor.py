@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from prismicx.credentials import Credentials
 from prismicx.engines import handshake, mongo, postgres
 from prismicx.engines.embedded import keys as embedded_keys
 from prismicx.engines.embedded.directory import DataDirectory
 from prismicx.engines.endpoints import Endpoint, locate_keys, locate_mongo, locate_pooler, locate_postgres
-from prismicx.engines.transport import of_mongo, of_postgres, weakness
+from prismicx.engines.transport import Host, Tls, of_mongo, of_postgres, weakness
 from prismicx.errors import PrismicXError, Unavailable
 from prismicx.keys import files, root
 from prismicx.keys import server as key_server
@@ -235,15 +236,18 @@ async def _keys(settings: Settings) -> Engine:
         endpoint = locate_keys(settings)
     except PrismicXError as error:
         return Engine(source, "", {}, error)
+    parts = urlsplit(endpoint.url)
+    tls = Tls((Host(parts.hostname or "", parts.port),), "verify-full" if parts.scheme == "https" else "disable")
+    weak = weakness("the key service", tls)
     client = Keys(endpoint, settings.connect_timeout)
     try:
         version = await client.health()
         await client.check()
     except PrismicXError as error:
-        return Engine(source, "", {"url": endpoint.url}, error)
+        return Engine(source, "", {"url": endpoint.url}, error, weakness=weak)
     finally:
         client.close()
-    return Engine(source, version, {"url": endpoint.url})
+    return Engine(source, version, {"url": endpoint.url}, weakness=weak)
 
 
 def _check_directory(settings: Settings) -> None:

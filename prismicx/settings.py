@@ -68,7 +68,6 @@ class Settings:
         "", "Token for rotating, rewrapping and destroying; empty for the same one.", secret=True
     )
     key_mount: str = _setting("transit", "Where the transit engine of the key service is mounted.")
-    key_authority: str = _setting("", "File of the authorities that the key service's certificate may be of.")
     key_port: int = _setting(0, "Port of the embedded key service on 127.0.0.1; 0 takes a free one.")
     port: int = _setting(0, "Port of the HTTP API on 127.0.0.1; 0 takes a free one.")
     credentials: str = _setting("", "File of the services' passwords; empty means credentials.json under data.")
@@ -104,7 +103,8 @@ class Settings:
             value = getattr(self, name)
             if value not in choices:
                 raise InvalidInput("settings.invalid", f"{name} is {quoted(value)}", f"use one of {', '.join(choices)}")
-        if self.key_url and (urlsplit(self.key_url).scheme, _is_loopback(self.key_url)) == ("http", False):
+        plain = urlsplit(self.key_url).scheme == "http" and not _is_loopback(self.key_url)
+        if plain and self.transport != "insecure":
             raise InvalidInput(
                 "settings.invalid", "key_url goes to another machine without TLS", "it must begin with https://"
             )

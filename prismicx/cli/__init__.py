@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import click
 
-from prismicx.cli import category, credentials, db, engines, extension, fleet, insight, isolation, key, task, tenant, user
+from prismicx.cli import (
+    category,
+    credentials,
+    db,
+    engines,
+    extension,
+    fleet,
+    insight,
+    isolation,
+    key,
+    task,
+    tenant,
+    user,
+)
 from prismicx.cli.door import PrismicXGroup
 from prismicx.reference.apply import RELEASE
 

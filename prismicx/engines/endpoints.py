@@ -154,7 +154,14 @@ def locate_keys(settings: Settings) -> KeyEndpoint:
     url = settings.key_url or (f"http://127.0.0.1:{server.port}" if server else "")
     source = "url" if settings.key_url else "prismicx"
     return KeyEndpoint(
-        url.rstrip("/"), token, admin_token, settings.key_token_file, settings.key_mount, settings.key_authority, source
+        url.rstrip("/"),
+        token,
+        admin_token,
+        settings.key_token_file,
+        settings.key_mount,
+        settings.tls_ca,
+        settings.tls_cert,
+        source,
     )
 
 

@@ -84,13 +84,17 @@ class Connection:
             raise Unavailable(
                 "keys.certificate",
                 f"the certificate of the key service {url} is refused: {_reason(error)}",
-                "renew it, or name its authority with key_authority",
+                "renew it, or name its authority with tls_ca",
             ) from error
         except (requests.exceptions.RequestException, ValueError) as error:
             raise Unavailable(
                 "keys.unavailable",
                 f"the key service {url} does not answer: {type(error).__name__}",
                 "start it (prismicx up, prismicx key serve), or see key_url",
+            ) from error
+        except OSError as error:
+            raise Unavailable(
+                "keys.certificate", f"for the key service {url}: {error}", "see the files of tls_ca and tls_cert"
             ) from error
         except exceptions.VaultError as error:
             raise _as_ours(error, url) from error
@@ -109,6 +113,7 @@ class Connection:
                 # Neither proxies nor logins of the environment: the token goes to the URL and nowhere else.
                 session.trust_env = False
                 session.verify = self._endpoint.authority or True
+                session.cert = self._endpoint.certificate or None
                 for scheme in ("http://", "https://"):
                     session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
                 client = self._made[admin] = hvac.Client(

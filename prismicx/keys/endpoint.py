@@ -14,6 +14,7 @@ class KeyEndpoint:
         admin_token: for listing, rotating, rewrapping and destroying; empty for the same.
         mount: where the transit engine is mounted.
         authority: file of the certificate authorities to trust; empty for the system's.
+        certificate: file of this client's certificate with its key; empty for none.
         source: ``url``, or the embedded server's program.
     """
 
@@ -23,4 +24,5 @@ class KeyEndpoint:
     token_file: str = ""
     mount: str = "transit"
     authority: str = ""
+    certificate: str = ""
     source: str = "url"

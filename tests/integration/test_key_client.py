@@ -189,3 +189,35 @@ async def test_a_certificate_that_is_not_valid_is_refused(
     assert not any(heard)
     client.close()
     server.close()
+
+
+async def test_a_certificate_of_ours_opens_the_way(tmp_path: Path) -> None:
+    """A server that wants a certificate of the client, too, and hears the request then."""
+    cert, key = certificate(tmp_path, -1, 1)
+    both = tmp_path / "both.pem"
+    both.write_bytes(cert.read_bytes() + key.read_bytes())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    context.load_verify_locations(cert)
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        body = b'{"data": {"ciphertext": "vault:v1:AAAA"}}'
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+        writer.write(head % len(body) + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    endpoint = KeyEndpoint(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", "t", authority=str(cert))
+    ours, nobody = Keys(replace(endpoint, certificate=str(both)), 5.0), Keys(endpoint, 5.0)
+    assert await ours.encrypt("a", b"x") == "vault:v1:AAAA"
+    missing = Keys(replace(endpoint, authority=str(tmp_path / "none.pem")), 5.0)
+    for client in (nobody, missing):
+        with pytest.raises(Unavailable) as caught:
+            await client.encrypt("a", b"x")
+        assert caught.value.code in ("keys.certificate", "keys.unavailable")
+    for client in (ours, nobody, missing):
+        client.close()
+    server.close()
