@@ -165,7 +165,10 @@ def is_loopback(host: str) -> bool:
 def _bound(options: Options) -> socket.socket:
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
-        return socket.create_server((options.host, options.port), family=family, backlog=1024)
+        listener = socket.create_server((options.host, options.port), family=family, backlog=1024)
+        # For every connection, too: head and body of an answer are written apart, and would wait for one another.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         raise Unavailable(
             "engine.port_taken",
