@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from prismicx.audit.values import AuditEvent, acting
     from prismicx.engines.scoped_documents import ScopedCollection, ScopedCursor
     from prismicx.engines.scoped_sql import Sql
     from prismicx.errors import (
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from prismicx.tenants.values import Tenant, TenantDatabase
 
 __all__ = [
+    "AuditEvent",
     "BoundaryViolation",
     "Conflict",
     "Denied",
@@ -51,10 +53,12 @@ __all__ = [
     "TenantScope",
     "Tenants",
     "Unavailable",
+    "acting",
     "connect",
 ]
 
 _HOMES = {
+    "prismicx.audit.values": ("AuditEvent", "acting"),
     "prismicx.engines.scoped_documents": ("ScopedCollection", "ScopedCursor"),
     "prismicx.engines.scoped_sql": ("Sql",),
     "prismicx.errors": (

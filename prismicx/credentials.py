@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -12,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from prismicx.errors import Unavailable
+from prismicx.secret import Secret
+
+_ROUNDS = 4096  # PostgreSQL's own; the passwords are random, so more would only make logins slower
 
 CONTEXT = "context"
 """Beside the engines, the kind of the secret that proofs of tenants are made with."""
@@ -23,9 +29,26 @@ _CURRENT = "current"
 """Beside the engines, which login of a role is in use, by ``engine/role``; the first one where nothing is said."""
 
 
-def generate() -> str:
+def generate() -> Secret:
     """A password of 192 random bits that needs no quoting in a URL."""
-    return secrets.token_urlsafe(24)
+    return Secret(secrets.token_urlsafe(24))
+
+
+def scram_verifier(password: str, salt: bytes | None = None) -> str:
+    """What PostgreSQL keeps of a password (SCRAM-SHA-256, RFC 5803); with it no statement holds the password itself.
+
+    Args:
+        password: of ASCII characters, which need no normal form.
+        salt: 16 random bytes unless given.
+    """
+    salt = salt or secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, _ROUNDS)
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    server_key = hmac.digest(salted, b"Server Key", "sha256")
+    stored, checked, salt_text = (
+        base64.b64encode(part).decode() for part in (hashlib.sha256(client_key).digest(), server_key, salt)
+    )
+    return f"SCRAM-SHA-256${_ROUNDS}:{salt_text}${stored}:{checked}"
 
 
 class Credentials:
@@ -37,7 +60,7 @@ class Credentials:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._logins: dict[str, dict[str, str]] = {}
+        self._logins: dict[str, dict[str, Secret]] = {}
         self.reload()
 
     def reload(self) -> None:
@@ -51,7 +74,10 @@ class Credentials:
                     f"chmod 600 {self.path}",
                 )
             held: Any = json.loads(self.path.read_text(encoding="utf-8"))
-            self._logins = {engine: dict(logins) for engine, logins in held.items()}
+            self._logins = {
+                engine: {login: Secret(password) for login, password in logins.items()}
+                for engine, logins in held.items()
+            }
         except FileNotFoundError:
             self._logins = {}
         except (OSError, ValueError, AttributeError) as error:
@@ -59,16 +85,16 @@ class Credentials:
                 "credentials.unreadable", f"{self.path}: {error}", "restore the file from a backup"
             ) from error
 
-    def get(self, engine: str, login: str) -> str | None:
+    def get(self, engine: str, login: str) -> Secret | None:
         """The password, or None where none is held."""
         return self._logins.get(engine, {}).get(login)
 
-    def require_login(self, engine: str, role: str) -> tuple[str, str]:
+    def require_login(self, engine: str, role: str) -> tuple[str, Secret]:
         """The login that is in use for a service's role, and its password; raises as `require`."""
         login, _ = self.login(engine, role)
         return login, self.require(engine, login)
 
-    def require(self, engine: str, login: str) -> str:
+    def require(self, engine: str, login: str) -> Secret:
         """The password.
 
         Raises:
@@ -83,7 +109,7 @@ class Credentials:
             )
         return password
 
-    def put(self, engine: str, login: str, password: str) -> None:
+    def put(self, engine: str, login: str, password: Secret) -> None:
         """Keep a password; nothing is lost when the process is killed meanwhile."""
         self.reload()
         self._logins.setdefault(engine, {})[login] = password
@@ -107,10 +133,10 @@ class Credentials:
         """
         self.reload()
         for engine, role, login, password in logins:
-            self._logins.setdefault(engine, {})[login] = password
-            self._logins.setdefault(_CURRENT, {})[f"{engine}/{role}"] = login
+            self._logins.setdefault(engine, {})[login] = Secret(password)
+            self._logins.setdefault(_CURRENT, {})[f"{engine}/{role}"] = Secret(login)
         for (kind, name), value in secrets.items():
-            self._logins.setdefault(kind, {})[name] = value
+            self._logins.setdefault(kind, {})[name] = Secret(value)
         self._write()
 
     def drop(self, logins: Mapping[str, Iterable[str]]) -> None:

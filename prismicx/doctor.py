@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from prismicx.audit.once import record_apart
 from prismicx.credentials import Credentials
 from prismicx.engines import handshake, mongo, postgres
 from prismicx.engines.embedded import keys as embedded_keys
@@ -22,7 +23,8 @@ from prismicx.keys import server as key_server
 from prismicx.keys.client import Keys
 from prismicx.names import Names
 from prismicx.reference.definitions import OWNER, POSTGRES_DATABASES, services
-from prismicx.settings import MASK, Loaded, Settings, describe, mask_url
+from prismicx.secret import MASK
+from prismicx.settings import Loaded, Settings, describe, mask_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +102,16 @@ async def state(settings: Settings, *, show_secrets: bool = False) -> State:
     """Ask both engines and the key service; one that does not answer is described, not raised.
 
     Args:
-        show_secrets: give URLs with the administrators' logins, for drivers and clients of others.
+        show_secrets: give URLs with the administrators' logins, for drivers and clients of others; the audit trail
+            records that, where PostgreSQL answers.
+
+    Raises:
+        Unavailable: ``audit.unwritten``: nothing is shown then.
     """
     names = Names(settings.namespace)
     found_postgres, applied = await _postgres(settings, names, show_secrets)
+    if show_secrets and found_postgres.problem is None:
+        await record_apart(settings, locate_postgres(settings), "credentials.show", None)
     return State(
         found_postgres,
         await _mongo(settings, show_secrets),

@@ -7,6 +7,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from prismicx.audit.reading import Audit
+from prismicx.audit.tracing import Trace
+from prismicx.audit.trail import Trail
 from prismicx.categories.repository import Categories
 from prismicx.categories.transfer import CategoryTransfer
 from prismicx.credentials import Credentials
@@ -15,7 +18,7 @@ from prismicx.engines.mongo import Mongo
 from prismicx.engines.postgres import Postgres
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.engines.scoped_sql import Sql, in_tenant_schema
-from prismicx.errors import InvalidInput, quoted
+from prismicx.errors import Denied, InvalidInput, NotFound, quoted
 from prismicx.extensions.repository import Extensions
 from prismicx.fleet.fleet import Fleet
 from prismicx.insights.repository import Insights
@@ -53,6 +56,7 @@ class Platform:
     Attributes:
         tenants: makes, lists and changes tenants, and lets them in or not.
         catalogue: the management systems that can be installed.
+        audit: who did what to which tenant.
         fleet: plans and rollouts over many tenants, and where each one stands.
         preference_types: what services register of the preferences they read.
     """
@@ -65,12 +69,16 @@ class Platform:
         self._mongo = Mongo(endpoints.mongo, names, credentials, settings)
         self._registry = Registry(self._mongo, names, settings.registry_cache)
         self._installed: Remembered[tuple[str, str], Installation] = Remembered(settings.registry_cache)
-        self.catalogue = Catalogue(self._postgres, names)
+        self._trail = Trail(self._postgres, settings.actor)
+        trace = Trace(self._trail)
+        self.audit = Audit(self._postgres)
+        self.catalogue = Catalogue(self._postgres, names, trace)
         self.preference_types = PreferenceTypes()
-        self.fleet = Fleet(self._postgres, self._registry, names, self._installations)
+        self.fleet = Fleet(self._postgres, self._registry, names, self._installations, trace)
         self.tenants = Tenants(
             self._registry,
             Provisioning(self._registry, self._postgres, self._mongo, endpoints.mongo, names, settings.shared_capacity),
+            trace,
         )
 
     def tenant(self, tenant_id: str) -> ScopeOpening:
@@ -88,12 +96,15 @@ class Platform:
         return ScopeOpening(self, tenant_id)
 
     def _installations(self, tenant_id: str) -> Installations:
-        return Installations(tenant_id, self._postgres, self._names, self._installed)
+        return Installations(tenant_id, self._postgres, self._names, self._installed, Trace(self._trail, tenant_id))
 
     async def close(self) -> None:
-        """Close every connection."""
-        await self._postgres.close()
-        await self._mongo.close()
+        """Write what the audit trail waits for, and close every connection."""
+        try:
+            await self._trail.close()
+        finally:
+            await self._postgres.close()
+            await self._mongo.close()
 
 
 class ScopeOpening:
@@ -107,9 +118,19 @@ class ScopeOpening:
 
     async def __aenter__(self) -> TenantScope:
         registry = self._platform._registry
-        entry = registry.known(self._tenant_id) or await registry.routable(self._tenant_id)
+        entry = registry.known(self._tenant_id) or await self._asked()
         self._scope = TenantScope(self._platform, entry)
         return self._scope
+
+    async def _asked(self) -> Entry:
+        try:
+            return await self._platform._registry.routable(self._tenant_id)
+        except Denied as error:
+            self._platform._trail.denied("scope.open", error.code, self._tenant_id)
+            raise
+        except NotFound as error:
+            self._platform._trail.denied("scope.open", error.code, subject=self._tenant_id)
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         if self._scope._holds_client:
@@ -123,12 +144,13 @@ class TenantScope:
         tenant_id: the tenant's id.
     """
 
-    __slots__ = ("_entry", "_holds_client", "_insights", "_platform", "tenant_id")
+    __slots__ = ("_entry", "_holds_client", "_insights", "_platform", "_trace", "tenant_id")
 
     def __init__(self, platform: Platform, entry: Entry) -> None:
         self._platform = platform
         self._entry = entry
         self.tenant_id = entry.tenant.tenant_id
+        self._trace = Trace(platform._trail, self.tenant_id)
         self._holds_client = False
         self._insights: ScopedCollection | None = None
 
@@ -140,17 +162,17 @@ class TenantScope:
     @property
     def users(self) -> Users:
         """Its users."""
-        return Users(self.tenant_id, self._users_sql)
+        return Users(self.tenant_id, self._users_sql, self._trace)
 
     @property
     def preferences(self) -> Preferences:
         """What its users prefer."""
-        return Preferences(self._users_sql, self._platform.preference_types, self._preference_defaults)
+        return Preferences(self._users_sql, self._platform.preference_types, self._preference_defaults, self._trace)
 
     @property
     def extensions(self) -> Extensions:
         """Extensions of its users, and how practical they are."""
-        return Extensions(self.tenant_id, lambda: self.sql("system_users", service="extensions"))
+        return Extensions(self.tenant_id, lambda: self.sql("system_users", service="extensions"), self._trace)
 
     @property
     def tasks(self) -> Tasks:
@@ -163,22 +185,23 @@ class TenantScope:
         return Categories(
             lambda: self.collection("categories"),
             lambda: self._shared_collection("category_trees", PLATFORM, "categories"),
+            self._trace,
         )
 
     @property
     def category_transfer(self) -> CategoryTransfer:
         """Whole trees of categories, from and to files."""
-        return CategoryTransfer(self.categories, lambda: self.collection("categories"))
+        return CategoryTransfer(self.categories, lambda: self.collection("categories"), self._trace)
 
     @property
     def insights(self) -> Insights:
         """What is known about the interests of its users."""
-        return Insights(lambda: self.collection("user_insights"))
+        return Insights(lambda: self.collection("user_insights"), self._trace)
 
     @property
     def user_transfer(self) -> Transfer:
         """Many of its users at once, from and to files."""
-        return Transfer(self.tenant_id, self.users, self._users_sql)
+        return Transfer(self.tenant_id, self.users, self._users_sql, self._trace)
 
     @property
     def systems(self) -> Installations:
@@ -209,7 +232,13 @@ class TenantScope:
                 f"{quoted(service)} is no service of {database}",
                 f"services are {', '.join(services)}",
             )
-        return Sql(self._platform._postgres, service or services[0], database, self.tenant_id)
+        return Sql(
+            self._platform._postgres,
+            service or services[0],
+            database,
+            self.tenant_id,
+            refused=self._trace.statement_refused,
+        )
 
     def system(self, system_type: str) -> SystemScope:
         """The tenant's installation of a type of management system, such as ``crm``.
@@ -237,7 +266,8 @@ class TenantScope:
 
     async def _shared_collection(self, name: str, database: str, service: str) -> ScopedCollection:
         client = await self._platform._mongo.service(service)
-        return ScopedCollection(client[self._platform._names.server_wide(database)][name], self.tenant_id, [name])
+        collection = client[self._platform._names.server_wide(database)][name]
+        return ScopedCollection(collection, self.tenant_id, [name], refused=self._trace.documents_refused)
 
     def _users_sql(self) -> Sql:
         return self.sql("system_users")
@@ -254,7 +284,9 @@ class TenantScope:
             else:
                 client = await self._platform._mongo.service("insights")
             collection = client[self.tenant.database]["user_insights"]
-            self._insights = ScopedCollection(collection, self.tenant_id, ["user_insights"])
+            self._insights = ScopedCollection(
+                collection, self.tenant_id, ["user_insights"], refused=self._trace.documents_refused
+            )
         return self._insights
 
     async def _close(self) -> None:
@@ -292,7 +324,8 @@ class SystemScope:
             # With the time: going back to a version does not give back the very same tables.
             return f"/* {schema} {installed.version} {installed.updated_at:%Y%m%dT%H%M%S.%f} */ "
 
-        return Sql(platform._postgres, "systems", DATABASE, scope.tenant_id, becoming, label=label)
+        refused = scope._trace.statement_refused
+        return Sql(platform._postgres, "systems", DATABASE, scope.tenant_id, becoming, label=label, refused=refused)
 
 
 def connect(*, config: Path | None = None, **flags: Any) -> AbstractAsyncContextManager[Platform]:

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from prismicx.errors import InvalidInput, quoted
 from prismicx.names import check_namespace
+from prismicx.secret import MASK, Secret
 
 FILE = "prismicx.toml"
-MASK = "********"
 _TRANSPORTS = ("verify-full", "verify-ca", "insecure")
 _FILES = ("credentials", "tls_ca", "tls_cert", "key_token_file")
 _MONGO_ENGINES = ("auto", "mongod", "secantusd-rs", "secantusdb")
@@ -83,9 +83,13 @@ class Settings:
     )
     tenant_clients: int = _setting(64, "MongoDB clients of tenants kept open; the longest unused one is closed.")
     shared_capacity: int = _setting(1000, "Tenants that one shared MongoDB database takes.")
+    actor: str = _setting("", "Who acts, for the audit trail; empty means the user of the process and the machine.")
 
     def __post_init__(self) -> None:
         check_namespace(self.namespace)
+        for item in fields(self):
+            if item.metadata["secret"]:
+                object.__setattr__(self, item.name, Secret(getattr(self, item.name)))
         for name, schemes in (
             ("postgres_url", ("postgresql", "postgres")),
             ("postgres_pooler_url", ("postgresql", "postgres")),
@@ -93,12 +97,8 @@ class Settings:
             ("key_url", ("https", "http")),
         ):
             url = getattr(self, name)
-            if url and urlsplit(url).scheme not in schemes:
-                raise InvalidInput(
-                    "settings.invalid",
-                    f"{name} begins with {quoted(url.split(':')[0])}",
-                    f"it must begin with {schemes[0]}://",
-                )
+            if url:
+                _check_url(name, url, schemes)
         for name, choices in (("mongo_engine", _MONGO_ENGINES), ("transport", _TRANSPORTS)):
             value = getattr(self, name)
             if value not in choices:
@@ -225,6 +225,29 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
+def _check_url(name: str, url: str, schemes: tuple[str, ...]) -> None:
+    """See that a URL has its form. Nothing of it is shown: a password with a sign such as / may be anywhere."""
+    if not url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        raise InvalidInput("settings.invalid", f"{name} has another beginning", f"it must begin with {schemes[0]}://")
+    if not _has_parts(url):
+        raise InvalidInput(
+            "settings.invalid",
+            f"{name} is no URL of a server",
+            f"give {schemes[0]}://user:password@host:port/, with signs such as / ? # @ in user and password as %2F %3F "
+            "%23 %40",
+        )
+
+
+def _has_parts(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        after = parts.path + parts.fragment + ("" if "@" in parts.netloc else parts.query)
+        ports = [urlsplit(f"//{host}").port for host in parts.netloc.rpartition("@")[2].split(",")]
+    except ValueError:
+        return False
+    return 0 not in ports and "@" not in after and parts.netloc.count("@") < 2
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -232,13 +255,17 @@ def _read(path: Path) -> dict[str, Any]:
         raise InvalidInput("settings.file_unreadable", f"{path}: {error}", "mend or remove the file") from error
 
 
+def _quoted(info: SettingInfo, value: object) -> str:
+    return MASK if info.secret else quoted(value)
+
+
 def _typed(info: SettingInfo, value: Any) -> Any:
     kinds = {"Path": Path, "int": int, "float": float, "str": str}
     if isinstance(value, (bool, dict, list)) or "\0" in str(value):
-        raise InvalidInput("settings.invalid", f"{info.name} is {quoted(value)}", f"give one {info.kind}")
+        raise InvalidInput("settings.invalid", f"{info.name} is {_quoted(info, value)}", f"give one {info.kind}")
     try:
         return kinds[info.kind](value)
     except (TypeError, ValueError) as error:
         raise InvalidInput(
-            "settings.invalid", f"{info.name} is {quoted(value)}, not of type {info.kind}", info.help
+            "settings.invalid", f"{info.name} is {_quoted(info, value)}, not of type {info.kind}", info.help
         ) from error

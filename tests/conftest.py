@@ -11,7 +11,8 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -24,6 +25,7 @@ from prismicx.keys.client import Keys
 from prismicx.platform import Platform
 from prismicx.reference.apply import apply
 from prismicx.settings import Settings
+from tests import leaks
 
 # Two cores are shared with servers: how long an example takes says nothing about the rule it tries.
 hypothesis.settings.register_profile(
@@ -37,6 +39,25 @@ _DATA = "PRISMICX_TEST_DATA"
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         os.environ[_DATA] = tempfile.mkdtemp(prefix="prismicx-test-")
+    leaks.watch(Path(os.environ[_DATA]) / "leaks")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # around the others: the workers have ended when it goes on
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    yield
+    leaks.end_watch()
+    if not hasattr(session.config, "workerinput") and _DATA in os.environ:
+        folders = (Path(os.environ[_DATA]), session.config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]
+        began = time.monotonic()
+        found = leaks.current().search(*folders)
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if found and reporter is not None:
+            for leak in found:
+                reporter.write_line(f"LEAKED: {leak}", red=True)
+        elif reporter is not None:
+            reporter.write_line(f"no secret was leaked (looked in {time.monotonic() - began:.1f} s)")
+        if found:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks

@@ -82,7 +82,7 @@ def context_of(settings: Settings, connection: asyncpg.Connection, tenant_id: st
 def administrator(settings: Settings, database: str) -> Any:
     """A connection of the administrator to a database of the reference."""
     endpoint = locate(settings).postgres
-    return asyncpg.connect(endpoint.postgres(f"{settings.namespace}__{database}"))
+    return asyncpg.connect(endpoint.postgres(Names(settings.namespace).server_wide(database)))
 
 
 def make_package(

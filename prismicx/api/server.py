@@ -19,7 +19,6 @@ from prismicx.errors import Unavailable
 from prismicx.settings import Settings
 
 NAME = "api"
-_SETTINGS = "PRISMICX_SERVED_SETTINGS"
 
 
 def serve(settings: Settings, port: int) -> None:
@@ -54,14 +53,14 @@ def detach(settings: Settings) -> str:
         running = directory.server(NAME)
         if running is None:
             port = choose_port(settings)
-            # Not on the command line: arguments are everybody's to read, and settings may hold URLs with logins.
+            # By standard input: settings may hold URLs with logins, and others read arguments and environments.
             held = {name: str(value) for name, value in asdict(settings).items()}
             running = process.spawn(
                 [sys.executable, "-m", "prismicx.api.server", str(port)],
                 directory.log(NAME),
                 port,
                 "uvicorn",
-                environment={_SETTINGS: json.dumps(held)},
+                given=json.dumps(held).encode(),
             )
             process.wait_until(lambda: _listens(port), running, directory.log(NAME), 30.0)
             directory.remember(NAME, running)
@@ -108,4 +107,4 @@ def _listens(port: int) -> bool:
 if __name__ == "__main__":
     from prismicx.settings import load
 
-    serve(load(json.loads(os.environ.pop(_SETTINGS)), environ={}).settings, int(sys.argv[1]))
+    serve(load(json.load(sys.stdin), environ={}).settings, int(sys.argv[1]))

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
+from prismicx.audit.tracing import Trace
 from prismicx.categories.reading import CategoryReader, Document, OpenCollection, category_by_id
 from prismicx.categories.values import (
     INVALID,
@@ -53,7 +54,8 @@ class CategoryEditor(CategoryReader):
         open_trees: finds the document that every change of the tenant's tree changes too.
     """
 
-    def __init__(self, open_collection: OpenCollection, open_trees: OpenCollection) -> None:
+    def __init__(self, open_collection: OpenCollection, open_trees: OpenCollection, trace: Trace) -> None:
+        self._trace = trace
         super().__init__(open_collection)
         self._open_trees = open_trees
 

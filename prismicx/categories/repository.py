@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from prismicx.audit.tracing import audited
 from prismicx.categories.editing import CategoryEditor, check_name, check_names, ids_of, new_document, update_of
 from prismicx.categories.reading import category_by_id
 from prismicx.categories.tree import Problem, children_of, merged, problems_of, true_ancestors
@@ -60,6 +61,7 @@ class Categories(CategoryEditor):
 
         return await self.restructure(work)
 
+    @audited("category.move", subject="category_id")
     async def move(self, category_id: uuid.UUID | str, parent_id: uuid.UUID | str | None) -> Category:
         """Bring a category with everything below it below another, or to the root.
 
@@ -77,6 +79,7 @@ class Categories(CategoryEditor):
 
         return await self.restructure(work)
 
+    @audited("category.merge", subject="source_id")
     async def merge(self, source_id: uuid.UUID | str, target_id: uuid.UUID | str) -> Category:
         """Make one category of two: the children of the source become children of the target; those of equal names
         are merged in the same way. The target keeps its name and description, and gets the description and the
@@ -107,6 +110,7 @@ class Categories(CategoryEditor):
 
         return await self.restructure(work)
 
+    @audited("category.delete", subject="category_id", told=lambda count: {"count": count})
     async def delete(self, category_id: uuid.UUID | str, *, children: OfChildren = "refuse") -> int:
         """Remove a category; how many are gone.
 
@@ -147,6 +151,7 @@ class Categories(CategoryEditor):
 
         return await self.restructure(work)
 
+    @audited("category.repair", given=("repair",), told=lambda problems: {"count": len(problems)})
     async def check(self, *, repair: bool = False) -> list[Problem]:
         """What is wrong with the tree. The operations here leave nothing wrong; documents that were written around
         them may.

@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from prismicx.audit.tracing import Trace, audited
 from prismicx.categories.comparison import Comparison, compare
 from prismicx.categories.editing import new_document, update_of
 from prismicx.categories.forms import Format, Node, parse, write
@@ -28,7 +29,8 @@ class CategoryTransfer:
         open_collection: finds the tenant's part of the collection.
     """
 
-    def __init__(self, categories: Categories, open_collection: OpenCollection) -> None:
+    def __init__(self, categories: Categories, open_collection: OpenCollection, trace: Trace) -> None:
+        self._trace = trace
         self._categories = categories
         self._open_collection = open_collection
 
@@ -40,6 +42,7 @@ class CategoryTransfer:
         found, _ = await _compared(await self._open_collection(), None, nodes, under, prune)
         return found
 
+    @audited("category.import")
     async def read(
         self,
         source: TextIO,
@@ -73,6 +76,7 @@ class CategoryTransfer:
 
         return await self._categories.restructure(work)
 
+    @audited("category.export", told=lambda count: {"count": count})
     async def write(self, target: TextIO, format: Format, *, under: uuid.UUID | str | None = None) -> int:
         """Write a category and everything below it, or all; how many there were.
 

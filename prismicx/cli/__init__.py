@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from prismicx.cli import (
+    audit,
     category,
     credentials,
     db,
@@ -44,6 +45,7 @@ for command in (engines.up, engines.down, engines.status, engines.doctor_command
     main.add_command(command)
 for group in (
     db.db, tenant.tenant, user.user, user.preference, extension.extension, task.task,
-    category.category, insight.insight, fleet.system, isolation.isolation, credentials.credentials, key.key,
+    category.category, insight.insight, fleet.system, isolation.isolation, credentials.credentials,
+    audit.audit, key.key,
 ):  # fmt: skip
     main.add_command(group)

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from prismicx.audit.values import acting
 from prismicx.errors import InvalidInput, PrismicXError
 from prismicx.settings import Loaded, Settings, load
 
@@ -162,7 +163,8 @@ class PrismicXGroup(click.Group):
         """As click's; errors of the library end with their exit code and say code and remedy."""
         arguments = list(kwargs.get("args") or (args[0] if args and args[0] is not None else sys.argv[1:]))
         try:
-            return super().main(*args, **kwargs)
+            with acting(door="cli"):
+                return super().main(*args, **kwargs)
         except (PrismicXError, asyncpg.PostgresError, PyMongoError, OSError, UnicodeDecodeError) as raised:
             error = _as_ours(raised)
             if "--json" in arguments:

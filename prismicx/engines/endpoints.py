@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from prismicx.credentials import Credentials
@@ -13,6 +13,7 @@ from prismicx.engines.embedded import postgres as embedded_postgres
 from prismicx.engines.transport import Transport, portable
 from prismicx.errors import Unavailable
 from prismicx.keys.endpoint import KeyEndpoint
+from prismicx.secret import Secret
 from prismicx.settings import Settings, mask_url
 
 
@@ -21,13 +22,13 @@ class Login:
     """Who logs in by a URL."""
 
     login: str
-    password: str = field(repr=False)
+    password: Secret
 
 
 def login_of(url: str) -> Login:
     """The login that a URL carries."""
     parts = urlsplit(url)
-    return Login(unquote(parts.username or ""), unquote(parts.password or ""))
+    return Login(unquote(parts.username or ""), Secret(unquote(parts.password or "")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,43 +44,47 @@ class Endpoint:
     url: str
     source: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "url", Secret(self.url))
+
     @property
     def host(self) -> str:
         """Hosts and ports, without the login."""
         return urlsplit(self.url).netloc.rpartition("@")[2]
 
-    def postgres(self, database: str, login: str | None = None, password: str = "") -> str:
+    def postgres(self, database: str, login: str | None = None, password: str = "") -> Secret:
         """The URL of a database, for another login than the administrator's where one is given."""
         parts = urlsplit(self.url)
-        netloc = self._netloc(login, password) if login else parts.netloc
-        return urlunsplit(parts._replace(netloc=netloc, path=f"/{database}"))
+        netloc = self._netloc(login, password) if login else Secret(parts.netloc)
+        return Secret(urlunsplit(parts._replace(netloc=netloc, path=f"/{database}")))
 
     def without_login(self) -> str:
         """The URL as it may be shown."""
         parts = urlsplit(self.url)
         return mask_url(urlunsplit(parts._replace(netloc=self.host)))
 
-    def mongo(self, database: str, login: str, password: str) -> str:
+    def mongo(self, database: str, login: str, password: str) -> Secret:
         """The URL of a database for a login that is kept in that database."""
         parts = urlsplit(self.url)
         options = [(k, v) for k, v in parse_qsl(parts.query) if k.lower() != "authsource"]
         query = urlencode([*options, ("authSource", database)])
-        return urlunsplit(parts._replace(netloc=self._netloc(login, password), path=f"/{database}", query=query))
+        path = f"/{database}"
+        return Secret(urlunsplit(parts._replace(netloc=self._netloc(login, password), path=path, query=query)))
 
-    def mongo_for_all(self, database: str, login: str = "", password: str = "") -> str:
+    def mongo_for_all(self, database: str, login: str = "", password: str = "") -> Secret:
         """The URL of a database as it is kept where every machine reads it: with TLS, without files of this one.
 
         Args:
             login: kept in that database; none where it is the service's.
         """
         if login:
-            return portable(self.mongo(database, login, password))
+            return Secret(portable(self.mongo(database, login, password)))
         parts = urlsplit(self.url)
         tls = [(key, value) for key, value in parse_qsl(parts.query) if key.lower().startswith(("tls", "ssl"))]
-        return portable(urlunsplit(parts._replace(netloc=self.host, path=f"/{database}", query=urlencode(tls))))
+        return Secret(portable(urlunsplit(parts._replace(netloc=self.host, path=f"/{database}", query=urlencode(tls)))))
 
-    def _netloc(self, login: str, password: str) -> str:
-        return f"{quote(login, safe='')}:{quote(password, safe='')}@{self.host}"
+    def _netloc(self, login: str, password: str) -> Secret:
+        return Secret(f"{quote(login, safe='')}:{quote(password, safe='')}@{self.host}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,8 @@ def locate_postgres(settings: Settings) -> Endpoint:
         raise _not_running("PostgreSQL", settings)
     user = embedded_postgres.ADMINISTRATOR
     password = Credentials(settings.credentials_file).require("postgres", user)
-    return Endpoint(f"postgresql://{user}:{password}@127.0.0.1:{server.port}/postgres", server.source)
+    url = Secret(f"postgresql://{user}:{password}@127.0.0.1:{server.port}/postgres")
+    return Endpoint(url, server.source)
 
 
 def locate_pooler(settings: Settings) -> Endpoint | None:
@@ -131,7 +137,7 @@ def locate_mongo(settings: Settings) -> Endpoint:
         raise _not_running("MongoDB", settings)
     user = embedded_mongo.ADMINISTRATOR
     password = Credentials(settings.credentials_file).require("mongo", user)
-    url = f"mongodb://{user}:{password}@127.0.0.1:{server.port}/?directConnection=true&authSource=admin"
+    url = Secret(f"mongodb://{user}:{password}@127.0.0.1:{server.port}/?directConnection=true&authSource=admin")
     return Endpoint(url, server.source)
 
 

@@ -21,6 +21,7 @@ from prismicx.engines.endpoints import Endpoint
 from prismicx.engines.transport import Host, Transport, like, of_mongo
 from prismicx.errors import Denied, Unavailable, quoted
 from prismicx.names import Names
+from prismicx.secret import Secret, without_frames
 from prismicx.settings import Settings
 
 Client = AsyncMongoClient[dict[str, Any]]
@@ -45,6 +46,7 @@ async def connect(url: str, timeout: float) -> AsyncIterator[Client]:  # noqa: A
             ``mongo.too_old``.
         Denied: ``mongo.login_refused``.
     """
+    url = Secret(url)
     await _trust(url, timeout)
     client = open_client(url, timeout)
     try:
@@ -79,8 +81,11 @@ def open_client(url: str, timeout: float) -> Client:
             connectTimeoutMS=int(timeout * 1000),
             appname="prismicx",
         )
-    except (PyMongoError, ValueError) as error:
-        raise Unavailable("mongo.url_invalid", f"the MongoDB URL: {error}", "mend --mongo-url") from error
+    except (PyMongoError, ValueError):
+        # What the driver says may quote a part of the URL, which may be a part of the password.
+        raise Unavailable(
+            "mongo.url_invalid", "the MongoDB URL is not one", "mend --mongo-url: see the form in MongoDB's manual"
+        ) from None
 
 
 def _on_this_machine(servers: list[ServerDescription]) -> list[ServerDescription]:
@@ -126,8 +131,10 @@ async def check(client: Client, host: str) -> dict[str, Any]:
                 "mongo.login_refused",
                 f"MongoDB at {host} refused the login",
                 "check user, password and authSource of --mongo-url, or the credentials file",
-            ) from error
-        raise Unavailable("mongo.unreachable", f"MongoDB at {host}: {error}", "see the server's log") from error
+            ) from without_frames(error)
+        raise Unavailable(
+            "mongo.unreachable", f"MongoDB at {host}: {error}", "see the server's log"
+        ) from without_frames(error)
     except (PyMongoError, ConfigurationError) as error:
         _check_members(client, host)
         reason = str(error).split(", Timeout:")[0]
@@ -138,7 +145,7 @@ async def check(client: Client, host: str) -> dict[str, Any]:
             f"MongoDB at {host}: {reason}",
             "check that the server runs and that --mongo-url names it; "
             "one that wants a client's certificate hangs up without tls_cert",
-        ) from error
+        ) from without_frames(error)
     if hello.get("maxWireVersion", 0) < _OLDEST_WIRE:
         raise Unavailable(
             "mongo.too_old",

@@ -18,6 +18,7 @@ from prismicx.engines.endpoints import Endpoint, locate_pooler
 from prismicx.engines.transport import of_postgres
 from prismicx.errors import Denied, Unavailable
 from prismicx.names import Names
+from prismicx.secret import Secret, without_frames
 from prismicx.settings import Settings
 
 OLDEST = 15
@@ -26,8 +27,8 @@ OLDEST = 15
 _LOOKS_EVERY = 2.0
 """Seconds between two looks at the credentials file, which a rotation writes."""
 
-_DIRECT = frozenset({"fleet"})
-"""Services that hold locks of their session, and so go to the server itself."""
+_DIRECT = frozenset({"fleet", "audit"})
+"""Services that do not run transactions of tenants, or hold locks of their session: they go to the server itself."""
 
 if TYPE_CHECKING:  # the driver's classes are generic for type checkers only
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -56,6 +57,7 @@ async def connect(url: str, timeout: float, **options: Any) -> AsyncIterator[Con
             ``postgres.too_old``.
         Denied: ``postgres.login_refused``.
     """
+    url = Secret(url)
     opening = asyncpg.connect(url, timeout=timeout, ssl=_ssl(url), **options)
     connection = await _opened(opening, Endpoint(url, ""))
     try:
@@ -261,19 +263,21 @@ async def _opened(opening: Any, endpoint: Endpoint) -> Any:
             remedy += "; a server that takes TLS only needs sslmode=verify-full in the URL"
         raise Denied(
             "postgres.login_refused", f"PostgreSQL at {endpoint.host} refused the login: {error}", remedy
-        ) from error
+        ) from without_frames(error)
     except asyncpg.InvalidCatalogNameError as error:
-        raise Unavailable("postgres.not_applied", f"at {endpoint.host}: {error}", "run `prismicx db apply`") from error
+        raise Unavailable(
+            "postgres.not_applied", f"at {endpoint.host}: {error}", "run `prismicx db apply`"
+        ) from without_frames(error)
     except _UNREACHABLE as error:
         refused = handshake.refusal(error)
         if refused is not None:
             raise Unavailable(
                 "postgres.tls_refused", f"PostgreSQL at {endpoint.host}: {refused.reason}", refused.remedy
-            ) from error
+            ) from without_frames(error)
         reason = str(error) or "it did not answer in time"
         raise Unavailable(
             "postgres.unreachable",
             f"PostgreSQL at {endpoint.host}: {reason}",
             "check that the server runs and that --postgres-url names it; "
             "one that wants a client's certificate hangs up without tls_cert",
-        ) from error
+        ) from without_frames(error)

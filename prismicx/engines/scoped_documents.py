@@ -26,6 +26,7 @@ from prismicx.engines.document_rules import (
     watched_pipeline,
 )
 from prismicx.engines.plain_values import plain
+from prismicx.engines.refusals import Refused, telling
 from prismicx.errors import BoundaryViolation, Unavailable
 
 Filter = Mapping[str, Any] | None
@@ -38,6 +39,7 @@ T = TypeVar("T")
 _UNAUTHORIZED = 13
 
 
+@telling
 class ScopedCollection:
     """The operations of a collection with the tenant in every filter, document and stage.
 
@@ -47,14 +49,25 @@ class ScopedCollection:
     BoundaryViolation (``boundary.*``) where something reaches out of the tenant, InvalidInput (``documents.*``) where
     an argument has the wrong form, Unavailable (``mongo.lost``) where the server is gone, and pymongo's own errors
     for what the server itself finds wrong.
+
+    Args:
+        refused: told of every BoundaryViolation before it is raised.
     """
 
-    __slots__ = ("_collection", "_known", "_tenant")
+    __slots__ = ("_collection", "_known", "_refused", "_tenant")
 
-    def __init__(self, collection: AsyncCollection[Document], tenant_id: str, known: Iterable[str]) -> None:
+    def __init__(
+        self,
+        collection: AsyncCollection[Document],
+        tenant_id: str,
+        known: Iterable[str],
+        *,
+        refused: Refused | None = None,
+    ) -> None:
         self._collection = collection
         self._tenant = tenant_id
         self._known = frozenset(known)
+        self._refused = refused
 
     @property
     def name(self) -> str:
@@ -100,7 +113,8 @@ class ScopedCollection:
                 batch_size=batch_size,
                 hint=index_hint(hint),
                 session=session,
-            )
+            ),
+            self._refused,
         )
 
     async def count_documents(
@@ -126,7 +140,7 @@ class ScopedCollection:
         named = index_hint(hint)
         # As a mapping: pymongo takes pairs for a hint of `aggregate` as they are.
         more: dict[str, Any] = {"hint": named if isinstance(named, str) else dict(named)} if named else {}
-        return ScopedCursor(await _answer(self._collection.aggregate(stages, session=session, **more)))
+        return ScopedCursor(await _answer(self._collection.aggregate(stages, session=session, **more)), self._refused)
 
     async def insert_one(
         self, document: Mapping[str, Any], *, session: AsyncClientSession | None = None
@@ -315,13 +329,17 @@ class ScopedCollection:
                 raise _translated(error) from error
 
 
+@telling
 class ScopedCursor:
     """Documents of one tenant, as they come. It gives out neither the collection nor the command behind it."""
 
-    __slots__ = ("_cursor",)
+    __slots__ = ("_cursor", "_refused")
 
-    def __init__(self, cursor: AsyncCursor[Document] | AsyncCommandCursor[Document]) -> None:
+    def __init__(
+        self, cursor: AsyncCursor[Document] | AsyncCommandCursor[Document], refused: Refused | None = None
+    ) -> None:
         self._cursor = cursor
+        self._refused = refused
 
     async def __aiter__(self) -> AsyncIterator[Document]:
         try:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import asyncpg
 
 from prismicx.engines.postgres import PooledConnection, Postgres
+from prismicx.engines.refusals import Refused
 from prismicx.engines.statement_rules import check
 from prismicx.errors import BoundaryViolation, Conflict, Unavailable
 
@@ -38,6 +39,7 @@ class Sql:
         database: of the reference.
         tenant_id: whose transaction it is.
         becoming: see `in_tenant_schema`; nothing for the shared tables.
+        refused: told of every BoundaryViolation before it is raised.
         label: for a tenant's schema, what to put before each statement: a comment that names what is installed.
             PostgreSQL and the driver keep plans by the text of a statement, and the same text means another thing in
             another schema, or after an upgrade. It also tells an operator whose statement is running.
@@ -62,6 +64,7 @@ class Sql:
         "_label",
         "_pool",
         "_postgres",
+        "_refused",
         "_savepoints",
         "_service",
         "_tenant_id",
@@ -76,6 +79,7 @@ class Sql:
         becoming: str = "",
         *,
         label: Callable[[], Awaitable[str]] | None = None,
+        refused: Refused | None = None,
     ) -> None:
         self._postgres = postgres
         self._service = service
@@ -83,6 +87,7 @@ class Sql:
         self._tenant_id = tenant_id
         self._becoming = becoming
         self._find_label = label
+        self._refused = refused
         self._connection: PooledConnection | None = None
         self._label = ""
         self._aborted = False
@@ -180,7 +185,11 @@ class Sql:
         return self._connection
 
     def _checked(self, statement: str) -> PooledConnection:
-        check(statement)
+        try:
+            check(statement)
+        except BoundaryViolation as violation:
+            self._tell(violation)
+            raise
         return self._connection or self._open()
 
     async def _run(self, sending: Awaitable[T]) -> T:
@@ -189,10 +198,18 @@ class Sql:
             return await sending
         except DRIVER_ERRORS as error:
             self._aborted = True
-            fail(error)
+            try:
+                fail(error)
+            except BoundaryViolation as violation:
+                self._tell(violation)
+                raise
         except BaseException:
             self._aborted = True
             raise
+
+    def _tell(self, violation: BoundaryViolation) -> None:
+        if self._refused is not None:
+            self._refused(violation)
 
 
 def fail(error: Exception) -> NoReturn:

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from prismicx.audit.tracing import Trace, audited
 from prismicx.checks import check_id, check_text
 from prismicx.clock import utc_now
 from prismicx.engines.scoped_sql import Sql
@@ -44,10 +45,12 @@ class Extensions:
         open_sql: opens a transaction of the tenant on the tables of extensions.
     """
 
-    def __init__(self, tenant_id: str, open_sql: Callable[[], Sql]) -> None:
+    def __init__(self, tenant_id: str, open_sql: Callable[[], Sql], trace: Trace) -> None:
+        self._trace = trace
         self._tenant_id = tenant_id
         self._open_sql = open_sql
 
+    @audited("extension.create", made=lambda extension: extension.id)
     async def create(
         self,
         user_id: uuid.UUID | str,
@@ -181,6 +184,7 @@ class Extensions:
                 )
             await sql.execute(queries.reorder, keys, utc_now())
 
+    @audited("extension.delete", subject="extension_id")
     async def delete(self, extension_id: uuid.UUID | str) -> None:
         """Remove an extension with its metrics and factors; errors as `get`."""
         key = _key(extension_id)

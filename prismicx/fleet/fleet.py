@@ -15,6 +15,7 @@ from datetime import UTC
 from itertools import groupby
 from typing import Any
 
+from prismicx.audit.tracing import Trace, audited
 from prismicx.checks import check_id
 from prismicx.clock import utc_now
 from prismicx.engines.postgres import Connection, Postgres
@@ -59,12 +60,25 @@ class Standing:
     with_error: int
 
 
+def _outcome(rollout: Rollout) -> dict[str, Any]:
+    return {
+        "system": rollout.system_id, "action": rollout.action, "version": rollout.version, "tenants": rollout.tenants,
+        "status": rollout.status, "done": rollout.done, "failed": rollout.failed,
+    }  # fmt: skip
+
+
 class Fleet:
     """Plans and runs what is done to many tenants."""
 
     def __init__(
-        self, postgres: Postgres, registry: Registry, names: Names, installations: Callable[[str], Installations]
+        self,
+        postgres: Postgres,
+        registry: Registry,
+        names: Names,
+        installations: Callable[[str], Installations],
+        trace: Trace,
     ) -> None:
+        self._trace = trace
         self._postgres = postgres
         self._registry = registry
         self._names = names
@@ -98,6 +112,7 @@ class Fleet:
             system_id, action, selection, version, options or Options()
         )
 
+    @audited("rollout.start", made=lambda rollout: rollout.rollout_id, told=_outcome)
     async def start(self, plan: Plan, *, progress: Told = lambda _: None) -> Rollout:
         """Run a plan: the tenants it names, in its waves. It returns when the rollout is finished, paused or aborted.
 
@@ -121,6 +136,7 @@ class Fleet:
             )  # fmt: skip
         return await self._run(await self.get(key), progress)
 
+    @audited("rollout.resume", subject="rollout_id", given=("retry_failed",), told=_outcome)
     async def resume(
         self, rollout_id: uuid.UUID | str, *, retry_failed: bool = False, progress: Told = lambda _: None
     ) -> Rollout:
@@ -144,6 +160,7 @@ class Fleet:
             raise Conflict("rollout.ended", f"the rollout {rollout.rollout_id} is {rollout.status}", "plan another one")
         return await self._run(rollout, progress, resuming=True, retry_failed=retry_failed)
 
+    @audited("rollout.pause", subject="rollout_id")
     async def pause(self, rollout_id: uuid.UUID | str) -> Rollout:
         """Let a rollout stop after the tenants it is at, also one that runs in another process; errors as `get`.
 
@@ -152,6 +169,7 @@ class Fleet:
         """
         return await self._stop(rollout_id, "paused")
 
+    @audited("rollout.abort", subject="rollout_id")
     async def abort(self, rollout_id: uuid.UUID | str) -> Rollout:
         """Let a rollout stop for good. Tenants that are done stay where they are; errors as `pause`."""
         return await self._stop(rollout_id, "aborted")
@@ -310,7 +328,18 @@ class Fleet:
         async def now(tenant_id: str) -> Where:
             return _where(await pool.fetchrow(queries.holding, rollout.system_id, tenant_id))
 
+        def recorded(tenant_id: str, code: str | None = None) -> None:
+            details = {"system": rollout.system_id, "action": rollout.action, "version": rollout.version}
+            trail = self._trace.trail
+            trail.enqueue(
+                trail.event(
+                    "rollout.tenant", "failed" if code else "done", tenant_id=tenant_id, subject=rollout.rollout_id,
+                    code=code, details=details,
+                )
+            )  # fmt: skip
+
         async def failed(tenant_id: str, code: str, text: str) -> None:
+            recorded(tenant_id, code)
             writer = await self._postgres.pool("fleet", DATABASE)
             await writer.execute(queries.note_failure, rollout.rollout_id, tenant_id, code[:50], text, utc_now())
             installing = rollout.action == "install"
@@ -319,7 +348,7 @@ class Fleet:
         return Runner(
             postgres=self._postgres,
             place=lambda tenant_id: place_of(self._names, tenant_id, rollout.system_id, system["type"]),
-            way=way, now=now, failed=failed, options=rollout.options, told=told, progress=progress,
+            way=way, now=now, done=recorded, failed=failed, options=rollout.options, told=told, progress=progress,
         )  # fmt: skip
 
 

@@ -46,6 +46,7 @@ class Runner:
         place: where the system of a tenant is.
         way: the phases from a version.
         now: where a tenant is now, for one that was found elsewhere.
+        done: told of every tenant that is where it was to be.
         failed: writes down that a tenant failed: its id, a code, and what happened.
         progress: told after every tenant.
         stop: set it to stop between two tenants.
@@ -57,6 +58,7 @@ class Runner:
     place: Callable[[str], Place]
     way: Way
     now: Callable[[str], Awaitable[Where]]
+    done: Callable[[str], None]
     failed: Callable[[str, str, str], Awaitable[None]]
     options: Options
     told: Progress
@@ -92,6 +94,7 @@ class Runner:
         try:
             await self._bring(link, tenant_id, here)
             self.told.done += 1
+            self.done(tenant_id)
         except asyncpg.PostgresError as error:
             await self._note(tenant_id, error.sqlstate or "XX000", failure_of(error))
         except Unavailable as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
+from prismicx.audit.tracing import Trace, audited
 from prismicx.checks import check_moment
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.errors import Conflict, InvalidInput, quoted
@@ -67,7 +68,8 @@ class Insights:
         open_collection: finds the tenant's part of the collection.
     """
 
-    def __init__(self, open_collection: Callable[[], Awaitable[ScopedCollection]]) -> None:
+    def __init__(self, open_collection: Callable[[], Awaitable[ScopedCollection]], trace: Trace) -> None:
+        self._trace = trace
         self._open_collection = open_collection
 
     async def profile(self, user_id: str) -> Profile:
@@ -83,6 +85,7 @@ class Insights:
             raise unknown(user)
         return profile_of(found)
 
+    @audited("insight.delete", subject="user_id")
     async def delete(self, user_id: str) -> None:
         """Forget all that is known of a user; errors as `profile`."""
         user = check_user(user_id)

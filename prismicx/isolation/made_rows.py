@@ -90,7 +90,7 @@ def _some(column: Column) -> Any:
     known: dict[str, Any] = {
         "uuid": uuid.uuid4(),
         "integer": 1,
-        "bigint": 1,
+        "bigint": uuid.uuid4().int >> 66,  # keys are of this type
         "smallint": 1,
         "double precision": 1.0,
         "real": 1.0,

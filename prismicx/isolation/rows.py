@@ -32,6 +32,7 @@ OVER_TENANTS: Mapping[tuple[str, str], str] = {
     ("reporting", "prismicx.unfinished_steps"): "read",
     ("reporting", "prismicx.rollout_tenants"): "read",
     ("fleet", "prismicx.rollout_tenants"): "read, write",
+    ("audit", "prismicx.audit_events"): "read",
 }
 """What a service does over all tenants by its nature; anything else is an attack."""
 

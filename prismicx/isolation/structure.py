@@ -38,7 +38,7 @@ APPROVED_KEYS = frozenset(
         ("user_data.users", "PRIMARY KEY (id)"),
         ("user_extensions.extensions", "PRIMARY KEY (id)"),
         ("user_data.users", "UNIQUE (email)"),
-        ("prismicx.audit_events", "PRIMARY KEY (number)"),
+        ("prismicx.audit_events", "PRIMARY KEY (sequence)"),
     }
 )
 """Keys without the tenant that the reference has: a clash tells that such a value exists somewhere."""

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
 from prismicx.keys.names import check_name
 from prismicx.keys.store import Store
+from prismicx.secret import Secret
 
 OPERATIONS = ("create", "read", "list", "encrypt", "decrypt", "rewrap", "rotate", "config", "delete", "recreate")
 """What a token may be allowed. ``recreate`` gives the name of a destroyed key to a new one."""
@@ -68,7 +69,7 @@ class Tokens:
         """All tokens, those revoked included."""
         return [_from(held) for held in self._store.tokens()]
 
-    def create(self, name: str, operations: Iterable[str], keys: Iterable[str] = ("*",)) -> str:
+    def create(self, name: str, operations: Iterable[str], keys: Iterable[str] = ("*",)) -> Secret:
         """Make a token; it is shown once and kept nowhere.
 
         Raises:
@@ -89,7 +90,7 @@ class Tokens:
                 raise InvalidInput(
                     "keys.pattern_invalid", f"the pattern is {quoted(pattern)}", "give one such as tenant_*"
                 )
-        secret = f"pxk.{secrets.token_urlsafe(32)}"
+        secret = Secret(f"pxk.{secrets.token_urlsafe(32)}")
         with self._store.changing_tokens() as held:
             if any(token["name"] == name and token["revoked"] is None for token in held):
                 raise Conflict("keys.token_exists", f"there is a token {name}", "revoke it, or choose another name")

@@ -12,7 +12,8 @@ from typing import Any
 from packaging.version import Version
 from pymongo.errors import OperationFailure
 
-from prismicx.credentials import CONTEXT, Credentials, generate
+from prismicx.audit.once import recorded_apart
+from prismicx.credentials import CONTEXT, Credentials, generate, scram_verifier
 from prismicx.engines import mongo, postgres
 from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import Endpoints
@@ -51,6 +52,11 @@ class Applied:
     changes: list[str] = field(default_factory=list)
 
 
+def _told(applied: Applied) -> dict[str, Any] | None:
+    return {"changes": len(applied.changes), "release": RELEASE} if applied.changes else None
+
+
+@recorded_apart("db.apply", told=_told, given=("reset_credentials",))
 async def apply(
     settings: Settings,
     endpoints: Endpoints,
@@ -169,8 +175,9 @@ class _Work:
         self.credentials.put("postgres", login, password)
         verb = "ALTER" if exists else "CREATE"
         kind = "NOINHERIT" if login == role else "INHERIT" if exists else f'INHERIT IN ROLE "{role}"'
-        # Generated passwords are of A-Z a-z 0-9 - _ only, so they need no quoting.
-        await admin.execute(f"{verb} ROLE \"{login}\" LOGIN PASSWORD '{password}' {kind}")
+        # Not the password itself: a server may log the statement. A verifier needs no quoting.
+        verifier = scram_verifier(password)
+        await admin.execute(f"{verb} ROLE \"{login}\" LOGIN PASSWORD '{verifier}' {kind}")
         self.tell(f"PostgreSQL role {login}")
 
     async def database(self, admin: Connection, database: str, upto: int | None) -> None:

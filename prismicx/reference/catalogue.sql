@@ -76,8 +76,17 @@ WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname !~
 ORDER BY 1
 
 -- name: triggers
-SELECT n.nspname || '.' || c.relname AS relation, t.tgname AS name, pg_get_triggerdef(t.oid) AS definition
+SELECT n.nspname || '.' || c.relname AS relation, t.tgname AS name,
+       format('%s %s for each %s: %s, %s',
+              CASE WHEN t.tgtype & 2 > 0 THEN 'before' WHEN t.tgtype & 64 > 0 THEN 'instead of' ELSE 'after' END,
+              concat_ws(', ', CASE WHEN t.tgtype & 8 > 0 THEN 'delete' END, CASE WHEN t.tgtype & 4 > 0 THEN 'insert' END,
+                        CASE WHEN t.tgtype & 32 > 0 THEN 'truncate' END,
+                        CASE WHEN t.tgtype & 16 > 0 THEN 'update' END),
+              CASE WHEN t.tgtype & 1 > 0 THEN 'row' ELSE 'statement' END, f.nspname || '.' || p.proname,
+              CASE t.tgenabled WHEN 'A' THEN 'always' WHEN 'O' THEN 'enabled' WHEN 'R' THEN 'on replicas'
+                  ELSE 'disabled' END) AS definition
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace f ON f.oid = p.pronamespace
 WHERE NOT t.tgisinternal AND n.nspname !~ '^pg_' AND n.nspname !~ '^tenant_'
 ORDER BY 1, 2
 

@@ -167,6 +167,8 @@ def _table_facts(fact: Any, table: str, item: Mapping[str, Any]) -> Iterator[Fac
     for policy, text in item.get("policies", {}).items():
         source, _, value = text.partition(": ")
         yield fact("policy", f"{table}: {policy}", value, source, section)
+    for trigger, value in item.get("triggers", {}).items():
+        yield fact("trigger", f"{table}: {trigger}", value, "boundary", section)
     for key, kind in (("row_security", "row security"), ("force_row_security", "forced row security")):
         if key in item:
             source, _, value = item[key].partition(": ")

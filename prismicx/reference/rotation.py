@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from prismicx.credentials import CONTEXT, SECOND, Credentials, generate
+from prismicx.audit.once import recorded_apart
+from prismicx.credentials import CONTEXT, SECOND, Credentials, generate, scram_verifier
 from prismicx.engines import mongo, postgres
 from prismicx.engines.endpoints import Endpoints
 from prismicx.engines.mongo import Client
@@ -36,6 +37,7 @@ class Rotated:
     retired: Sequence[str]
 
 
+@recorded_apart("credentials.rotate")
 async def rotate(
     settings: Settings,
     endpoints: Endpoints,
@@ -84,6 +86,7 @@ async def rotate(
     return Rotated([login for _, _, login, _ in fresh], retired.retired)
 
 
+@recorded_apart("credentials.retire")
 async def retire(settings: Settings, endpoints: Endpoints, *, grace: float = 0.0) -> Rotated:
     """Let the logins that are not in use any more stop working, and end their sessions.
 
@@ -158,7 +161,7 @@ async def _postgres_login(admin: Connection, role: str, login: str, password: st
         await admin.execute(f'CREATE ROLE "{login}" NOLOGIN INHERIT IN ROLE "{role}"')
     if hidden and await admin.fetchval(_sql.is_superuser):
         await admin.execute(f'ALTER ROLE "{login}" SET track_activities = off')
-    await admin.execute(f"ALTER ROLE \"{login}\" LOGIN PASSWORD '{password}'")
+    await admin.execute(f"ALTER ROLE \"{login}\" LOGIN PASSWORD '{scram_verifier(password)}'")
 
 
 async def _mongo_login(client: Client, service: Service, role: str, login: str, password: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from packaging.version import Version
 
+from prismicx.audit.tracing import Trace, audited
 from prismicx.checks import check_text
 from prismicx.clock import utc_now
 from prismicx.engines.postgres import Pool, PooledConnection, Postgres
@@ -88,13 +89,19 @@ class Published:
     warnings: tuple[LintWarning, ...] | None = ()
 
 
+def _told(found: Published) -> dict[str, Any]:
+    return {"added": found.added, "latest": found.latest}
+
+
 class Catalogue:
     """Publishes systems and tells what there is."""
 
-    def __init__(self, postgres: Postgres, names: Names) -> None:
+    def __init__(self, postgres: Postgres, names: Names, trace: Trace) -> None:
+        self._trace = trace
         self._postgres = postgres
         self._names = names
 
+    @audited("catalogue.publish", subject="system_id", made=lambda found: found.system_id, told=_told)
     async def publish(
         self,
         folder: Path | str,
@@ -162,6 +169,7 @@ class Catalogue:
             await _check_dependencies(connection, package, added)
         return Published(package.system_id, tuple(release.version for release in added), latest, warnings)
 
+    @audited("catalogue.deprecate", subject="system_id")
     async def deprecate(self, system_id: str) -> System:
         """Let a system be installed for nobody any more; who has it keeps it, and may migrate it.
 
@@ -170,6 +178,7 @@ class Catalogue:
         """
         return await self._set_status(system_id, DEPRECATED)
 
+    @audited("catalogue.restore", subject="system_id")
     async def restore(self, system_id: str) -> System:
         """Let a deprecated system be installed again.
 

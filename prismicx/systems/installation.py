@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncpg
 
+from prismicx.audit.tracing import Trace, audited
 from prismicx.clock import utc_now
 from prismicx.engines.postgres import Pool, PooledConnection, Postgres
 from prismicx.engines.scoped_sql import Sql
@@ -84,12 +85,22 @@ class _Change:
     force: bool = False
 
 
+def _version(installed: Installation) -> dict[str, str]:
+    return {"version": installed.version}
+
+
 class Installations:
     """The systems of the tenant whose scope gave this out."""
 
     def __init__(
-        self, tenant_id: str, postgres: Postgres, names: Names, known: Remembered[tuple[str, str], Installation]
+        self,
+        tenant_id: str,
+        postgres: Postgres,
+        names: Names,
+        known: Remembered[tuple[str, str], Installation],
+        trace: Trace,
     ) -> None:
+        self._trace = trace
         self._tenant_id = tenant_id
         self._postgres = postgres
         self._names = names
@@ -136,6 +147,7 @@ class Installations:
             f"prismicx system install SYSTEM --tenant {self._tenant_id}",
         )
 
+    @audited("system.install", subject="system_id", given=("version",), told=_version)
     async def install(
         self,
         system_id: str,
@@ -160,6 +172,7 @@ class Installations:
         """
         return await self._change(system_id, _Change(version, configuration, features), installing=True)
 
+    @audited("system.migrate", subject="system_id", given=("version", "force"), told=_version)
     async def migrate(
         self,
         system_id: str,
@@ -185,6 +198,7 @@ class Installations:
         """
         return await self._change(system_id, _Change(version, configuration, features, force), installing=False)
 
+    @audited("system.configure", subject="system_id")
     async def configure(
         self,
         system_id: str,
@@ -213,6 +227,7 @@ class Installations:
             await connection.execute(queries.set_choices, system_id, *_columns(chosen), utc_now())
         return await self._told(system_id)
 
+    @audited("system.uninstall", subject="system_id")
     async def uninstall(self, system_id: str) -> None:
         """Remove a system with its schema and everything in it.
 

@@ -23,6 +23,7 @@ from prismicx.errors import Conflict
 from prismicx.names import Names
 from prismicx.reference.apply import ensure_collection, ensure_role
 from prismicx.reference.definitions import INSIGHTS, PLATFORM, collection, services
+from prismicx.secret import Secret
 from prismicx.statements import Statements
 from prismicx.tenants.registry import Registry
 from prismicx.tenants.values import NewTenant, Tenant, entry_of
@@ -107,7 +108,7 @@ class Provisioning:
     def _document(self, new: NewTenant, name: str) -> Document:
         if new.placement == "dedicated":
             login = self._names.tenant_role(new.tenant_id)
-            config = {"connection_string": self._endpoint.mongo_for_all(name, login, generate())}
+            config: dict[str, str] = {"connection_string": self._endpoint.mongo_for_all(name, login, generate())}
         else:
             # The service's login opens it; a secret that many share is not copied into each tenant's document.
             config = {"connection_string": self._endpoint.mongo_for_all(name), "shard_key": "tenant_id"}
@@ -169,7 +170,7 @@ class Provisioning:
 
         async def user() -> None:
             client = await self._mongo.service("registry")
-            held = login_of(config["connection_string"])
+            held = login_of(Secret(config["connection_string"]))
             roles = [{"role": "readWrite", "db": name}]
             try:
                 await client[name].command("createUser", held.login, pwd=held.password, roles=roles)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from prismicx.audit.tracing import Trace, audited
 from prismicx.tenants.provisioning import Provisioning
 from prismicx.tenants.registry import Registry
 from prismicx.tenants.values import NewTenant, Placement, Status, Tenant, TenantDatabase
@@ -13,10 +14,12 @@ from prismicx.tenants.values import NewTenant, Placement, Status, Tenant, Tenant
 class Tenants:
     """The tenants of a platform."""
 
-    def __init__(self, registry: Registry, provisioning: Provisioning) -> None:
+    def __init__(self, registry: Registry, provisioning: Provisioning, trace: Trace) -> None:
+        self._trace = trace
         self._registry = registry
         self._provisioning = provisioning
 
+    @audited("tenant.create", tenant="tenant_id", given=("isolation",))
     async def create(
         self,
         tenant_id: str,
@@ -52,6 +55,7 @@ class Tenants:
         """The MongoDB databases that hold tenants' documents, by name, and whose they are."""
         return await self._registry.databases()
 
+    @audited("tenant.update", tenant="tenant_id")
     async def update(
         self,
         tenant_id: str,
@@ -64,6 +68,7 @@ class Tenants:
         """See `Registry.update`. The setting ``preferences`` holds what its users prefer by default, by key."""
         return await self._registry.update(tenant_id, name=name, tier=tier, region=region, settings=settings)
 
+    @audited("tenant.suspend", tenant="tenant_id")
     async def suspend(self, tenant_id: str) -> Tenant:
         """Refuse new scopes of an active tenant for a while; its data stays.
 
@@ -73,6 +78,7 @@ class Tenants:
         """
         return await self._registry.change_status(tenant_id, "suspend")
 
+    @audited("tenant.resume", tenant="tenant_id")
     async def resume(self, tenant_id: str) -> Tenant:
         """Let a suspended tenant in again; an inactive one takes `activate`.
 
@@ -82,6 +88,7 @@ class Tenants:
         """
         return await self._registry.change_status(tenant_id, "resume")
 
+    @audited("tenant.deactivate", tenant="tenant_id")
     async def deactivate(self, tenant_id: str) -> Tenant:
         """Close an active or suspended tenant, such as one that left: new scopes are refused, its data stays.
 
@@ -91,6 +98,7 @@ class Tenants:
         """
         return await self._registry.change_status(tenant_id, "deactivate")
 
+    @audited("tenant.activate", tenant="tenant_id")
     async def activate(self, tenant_id: str) -> Tenant:
         """Let an inactive tenant in again; a suspended one takes `resume`.
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from prismicx.checks import check_text
 from prismicx.errors import InvalidInput, quoted
 from prismicx.names import check_tenant_id
+from prismicx.secret import Secret
 
 Placement = Literal["dedicated", "shared"]
 Status = Literal["active", "inactive", "suspended", "provisioning"]
@@ -97,7 +98,7 @@ class Entry:
     """A tenant with what a scope needs to reach it; it is kept inside the library."""
 
     tenant: Tenant
-    connection_string: str = field(repr=False)
+    connection_string: Secret
 
 
 def entry_of(document: Mapping[str, Any]) -> Entry:
@@ -115,7 +116,7 @@ def entry_of(document: Mapping[str, Any]) -> Entry:
         document.get("region"),
         document.get("settings", {}),
     )
-    return Entry(tenant, config["connection_string"])
+    return Entry(tenant, Secret(config["connection_string"]))
 
 
 def database_of(document: Mapping[str, Any]) -> TenantDatabase:

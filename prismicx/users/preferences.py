@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 
+from prismicx.audit.tracing import Trace, audited
 from prismicx.checks import check_json
 from prismicx.clock import utc_now
 from prismicx.engines.scoped_sql import Sql
@@ -84,8 +85,13 @@ class Preferences:
     """
 
     def __init__(
-        self, open_sql: Callable[[], Sql], types: PreferenceTypes, defaults: Callable[[], Mapping[str, Any]]
+        self,
+        open_sql: Callable[[], Sql],
+        types: PreferenceTypes,
+        defaults: Callable[[], Mapping[str, Any]],
+        trace: Trace,
     ) -> None:
+        self._trace = trace
         self._open_sql = open_sql
         self._types = types
         self._tenant_defaults = defaults
@@ -127,6 +133,7 @@ class Preferences:
             return defaults[wanted]
         raise NotFound("preference.unset", f"the user {user} has not set {wanted}, and it has no default", "set it")
 
+    @audited("preference.set", subject="user_id")
     async def set(self, user_id: uuid.UUID | str, values: Mapping[str, Any]) -> None:
         """Set some preferences, all in one statement; the others stay.
 
@@ -140,6 +147,7 @@ class Preferences:
             await _require(sql, user)
             await sql.execute(queries.set, user, utc_now(), list(texts), list(texts.values()))
 
+    @audited("preference.merge", subject="user_id")
     async def merge(self, user_id: uuid.UUID | str, key: str, patch: Mapping[str, Any]) -> Any:
         """Change parts of a preference that is an object (RFC 7396: null takes a part away); what it is then.
 
@@ -161,6 +169,7 @@ class Preferences:
             await sql.execute(queries.set, user, utc_now(), [wanted], [text])
         return merged
 
+    @audited("preference.unset", subject="user_id", told=lambda count: {"count": count})
     async def unset(self, user_id: uuid.UUID | str, keys: Iterable[str]) -> int:
         """Forget some preferences, all in one statement; how many were set.
 

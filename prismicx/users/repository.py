@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from prismicx.audit.tracing import Trace, audited
 from prismicx.checks import check_id
 from prismicx.clock import utc_now
 from prismicx.engines.scoped_sql import Sql
@@ -31,10 +32,12 @@ class Users:
         open_sql: opens a transaction of the tenant on the tables of users.
     """
 
-    def __init__(self, tenant_id: str, open_sql: Callable[[], Sql]) -> None:
+    def __init__(self, tenant_id: str, open_sql: Callable[[], Sql], trace: Trace) -> None:
+        self._trace = trace
         self._tenant_id = tenant_id
         self._open_sql = open_sql
 
+    @audited("user.create", made=lambda user: user.id)
     async def create(
         self,
         *,
@@ -138,6 +141,7 @@ class Users:
         items = [user_of(row) for row in rows[:size]]
         return Page(items, cursor_of("users", items[-1].email) if len(rows) > size else None)
 
+    @audited("user.update", subject="user_id")
     async def update(self, user_id: uuid.UUID | str, *, version: str | None = None, **changes: Any) -> User:
         """Change some values of a user: ``username``, ``email``, ``first_name``, ``last_name``, ``role``, ``metadata``.
 
@@ -156,6 +160,7 @@ class Users:
             )
         return await self._change(user_id, version, changes)
 
+    @audited("user.activate", subject="user_id")
     async def activate(self, user_id: uuid.UUID | str) -> User:
         """Let a user log in again.
 
@@ -164,6 +169,7 @@ class Users:
         """
         return await self._change(user_id, None, {"status": "active"})
 
+    @audited("user.deactivate", subject="user_id")
     async def deactivate(self, user_id: uuid.UUID | str) -> User:
         """Refuse a user's logins; what it has stays.
 
@@ -172,6 +178,7 @@ class Users:
         """
         return await self._change(user_id, None, {"status": "inactive"})
 
+    @audited("user.delete", subject="user_id")
     async def delete(self, user_id: uuid.UUID | str) -> None:
         """Remove a user and its preferences.
 
@@ -190,6 +197,7 @@ class Users:
                 "user.has_extensions", f"the user {key} has extensions", "remove its extensions first, or deactivate it"
             ) from error
 
+    @audited("user.password", subject="user_id")
     async def set_password(self, user_id: uuid.UUID | str, password: str) -> None:
         """Give a user a password.
 
@@ -210,6 +218,7 @@ class Users:
             row = await sql.fetchrow(queries.secret, key)
         return await passwords.matches(row["password_hash"] if row is not None else None, password)
 
+    @audited("user.login")
     async def login(self, email: str, password: str) -> User:
         """The active user of an address and a password; its ``last_login_at`` is now.
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, TextIO
 
 import asyncpg
 
+from prismicx.audit.tracing import Trace, audited
 from prismicx.clock import utc_now
 from prismicx.engines.scoped_sql import Sql
 from prismicx.errors import Conflict, InvalidInput, PrismicXError, quoted
@@ -43,11 +44,13 @@ class Imported:
 class Transfer:
     """Reads and writes the users of one tenant."""
 
-    def __init__(self, tenant_id: str, users: Users, open_sql: Callable[[], Sql]) -> None:
+    def __init__(self, tenant_id: str, users: Users, open_sql: Callable[[], Sql], trace: Trace) -> None:
+        self._trace = trace
         self._tenant_id = tenant_id
         self._users = users
         self._open_sql = open_sql
 
+    @audited("user.import", told=lambda found: {"added": found.added, "skipped": found.skipped})
     async def read(
         self,
         source: TextIO,
@@ -75,6 +78,7 @@ class Transfer:
                 progress(read)
         return Imported(added, read - added)
 
+    @audited("user.export", told=lambda count: {"count": count})
     async def write(self, target: TextIO, format: Format) -> int:
         """Write every user but its password, in the order of addresses; how many there were."""
         count = 0

@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
+
+from prismicx.engines.endpoints import locate_mongo, login_of
+from prismicx.secret import Secret
+from prismicx.settings import load
+from tests import leaks
 
 COMMAND = Path(sys.executable).parent / "prismicx"
 
@@ -29,6 +35,8 @@ class Prismicx:
             [COMMAND, *words, "--data", self.data],
             capture_output=True, text=True, timeout=120, env=environ, cwd=tempfile.gettempdir(), check=False,
         )  # fmt: skip
+        if "--show-secrets" not in words:
+            leaks.current().keep("output", done.stdout + done.stderr)
         if check is not None:
             assert done.returncode == check, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
@@ -41,6 +49,13 @@ class Prismicx:
         assert done.stdout == ""
         return dict(json.loads(done.stderr.strip().splitlines()[-1])["error"])
 
+    def plant_connections(self) -> None:
+        """Register the passwords of tenants' own logins, which the registry holds."""
+        with MongoClient[dict[str, Any]](locate_mongo(load({"data": self.data}, environ={}).settings).url) as client:
+            for tenant in client["tenant_registry"]["tenants"].find():
+                login = login_of(Secret(tenant["database_config"]["connection_string"]))
+                leaks.plant(login.password, f"the password of the tenant {tenant['tenant_id']}")
+
 
 @pytest.fixture(scope="module")
 def prismicx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prismicx]:
@@ -48,4 +63,5 @@ def prismicx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prismicx]:
     command = Prismicx(tmp_path_factory.mktemp("acceptance") / "data")
     command("up", "--detach")
     yield command
+    command.plant_connections()
     command("down", check=None)

@@ -15,7 +15,7 @@ import pytest
 from docs import generate
 from prismicx.engines import aggregation_stages
 from prismicx.engines.endpoints import locate
-from prismicx.reference import diagrams, document
+from prismicx.reference import diagrams, document, privileges
 from prismicx.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +48,7 @@ def run(folder: Path, script: str, check: bool = True) -> str:
 
 
 EXPECTED = {
+    "docs/security.md": ["nothing got through", "logins are in use", '"through": 0'],
     "README.md": ["every fact is held"],
     "docs/quickstart.md": [
         "every fact is held",
@@ -116,6 +117,13 @@ EXPECTED = {
         "0 keys, nothing is damaged",
         '"reason": "keys.destroyed"',
     ],
+    "docs/audit.md": [
+        "the chain is unbroken",
+        "tenant.create",
+        "scope.open denied tenant.suspended",
+        "user.create done ada@acme.example api",
+        "the hash that was kept is in it",
+    ],
     "docs/extensions.md": ["8.666666666666666", "9.0", "20 uses", "1 Dark mode 20", "2 Scanner 3", "deleted"],
 }
 
@@ -144,9 +152,11 @@ def test_the_pages_link_to_what_is_there() -> None:
 
 
 def test_commands_errors_and_stages_are_those_of_the_code() -> None:
+    assert (ROOT / "docs/reference/privileges.md").read_text() == privileges.page(), "run: make docs"
     assert (ROOT / "docs/reference/stages.md").read_text() == aggregation_stages.table(), "run: make docs"
     assert (ROOT / "docs/reference/commands.md").read_text() == generate.commands(), "run: make docs"
     assert (ROOT / "docs/reference/errors.md").read_text() == generate.error_codes(), "run: make docs"
+    assert (ROOT / "docs/reference/audit.md").read_text() == generate.audited(), "run: make docs"
 
 
 async def test_databases_and_diagrams_are_those_of_live_ones(

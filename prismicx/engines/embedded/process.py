@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -49,28 +50,35 @@ def spawn(
     port: int,
     source: str,
     environment: dict[str, str] | None = None,
+    given: bytes = b"",
     user: int | None = None,
 ) -> Server:
     """Start a server in a session of its own, so that the terminal's signals do not reach it.
 
     Args:
+        given: what it reads from its standard input. Others can read its arguments and environment.
         log: gets what the server prints; appended to, mode 0600.
         user: user and group number to run as; None for the caller's own.
     """
+    # Our settings hold logins, and a server needs none of them.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PRISMICX_")}
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        process = subprocess.Popen(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=descriptor,
-            start_new_session=True,
-            env={**os.environ, **(environment or {})},
-            cwd="/",
-            user=user,
-            group=user,
-            extra_groups=[] if user is not None else None,
-        )
+        with tempfile.TemporaryFile() as giving:  # it has no name, and goes with the process
+            giving.write(given)
+            giving.seek(0)
+            process = subprocess.Popen(
+                list(command),
+                stdin=giving,
+                stdout=descriptor,
+                stderr=descriptor,
+                start_new_session=True,
+                env={**inherited, **(environment or {})},
+                cwd="/",
+                user=user,
+                group=user,
+                extra_groups=[] if user is not None else None,
+            )
     except OSError as error:
         raise Unavailable("engine.not_started", f"{command[0]}: {error}", f"see {log}") from error
     finally:
