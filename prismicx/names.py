@@ -123,6 +123,10 @@ class Names:
         """The n-th MongoDB database that holds the insights of many tenants."""
         return self.server_wide(f"shared_insights_{number}", MONGO_DATABASE_LIMIT)
 
+    def wrapping_key(self, tenant_id: str) -> str:
+        """The tenant's key in the key service: ``acme`` gives ``tenant_acme``."""
+        return self.tenant_role(tenant_id)
+
     def schema(self, tenant_id: str, system_type: str) -> str:
         """``tenant-001`` and ``crm`` give ``tenant_tenant_001_crm``."""
         name = f"tenant_{_snake(tenant_id)}_{check_system_type(system_type)}"

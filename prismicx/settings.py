@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -21,7 +22,7 @@ from prismicx.secret import MASK, Secret
 
 FILE = "prismicx.toml"
 _TRANSPORTS = ("verify-full", "verify-ca", "insecure")
-_FILES = ("credentials", "tls_ca", "tls_cert")
+_FILES = ("credentials", "tls_ca", "tls_cert", "key_token_file")
 _MONGO_ENGINES = ("auto", "mongod", "secantusd-rs", "secantusdb")
 
 
@@ -60,6 +61,14 @@ class Settings:
     )
     postgres_port: int = _setting(0, "Port of the embedded PostgreSQL on 127.0.0.1; 0 takes a free one.")
     mongo_port: int = _setting(0, "Port of the embedded MongoDB on 127.0.0.1; 0 takes a free one.")
+    key_url: str = _setting("", "Key service to use, ours, OpenBao or Vault; empty starts the embedded one.")
+    key_token: str = _setting("", "Token for making wrapping keys, sealing and opening with them.", secret=True)
+    key_token_file: str = _setting("", "File of that token, read at every use: an agent may renew it.")
+    key_admin_token: str = _setting(
+        "", "Token for rotating, rewrapping and destroying; empty for the same one.", secret=True
+    )
+    key_mount: str = _setting("transit", "Where the transit engine of the key service is mounted.")
+    key_port: int = _setting(0, "Port of the embedded key service on 127.0.0.1; 0 takes a free one.")
     port: int = _setting(0, "Port of the HTTP API on 127.0.0.1; 0 takes a free one.")
     credentials: str = _setting("", "File of the services' passwords; empty means credentials.json under data.")
     transport: str = _setting(
@@ -85,6 +94,7 @@ class Settings:
             ("postgres_url", ("postgresql", "postgres")),
             ("postgres_pooler_url", ("postgresql", "postgres")),
             ("mongo_url", ("mongodb", "mongodb+srv")),
+            ("key_url", ("https", "http")),
         ):
             url = getattr(self, name)
             if url:
@@ -93,7 +103,12 @@ class Settings:
             value = getattr(self, name)
             if value not in choices:
                 raise InvalidInput("settings.invalid", f"{name} is {quoted(value)}", f"use one of {', '.join(choices)}")
-        for name in ("postgres_port", "mongo_port", "port"):
+        plain = urlsplit(self.key_url).scheme == "http" and not _is_loopback(self.key_url)
+        if plain and self.transport != "insecure":
+            raise InvalidInput(
+                "settings.invalid", "key_url goes to another machine without TLS", "it must begin with https://"
+            )
+        for name in ("postgres_port", "mongo_port", "key_port", "port"):
             if not 0 <= getattr(self, name) <= 65535:
                 raise InvalidInput("settings.invalid", f"{name} is {getattr(self, name)}", "use 0 to 65535")
         for name in ("connect_timeout", "pool_size", "tenant_clients", "shared_capacity"):
@@ -200,6 +215,14 @@ def mask_url(url: str) -> str:
     if not at or ":" not in user:
         return url
     return urlunsplit(parts._replace(netloc=f"{user.split(':')[0]}:{MASK}@{host}"))
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_url(name: str, url: str, schemes: tuple[str, ...]) -> None:

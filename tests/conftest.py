@@ -1,6 +1,7 @@
 """One pair of servers for all workers of a run, one platform in a namespace of its own for each of them.
 
-``PRISMICX_TEST_POSTGRES_URL`` and ``PRISMICX_TEST_MONGO_URL`` point the same tests at other servers.
+``PRISMICX_TEST_POSTGRES_URL`` and ``PRISMICX_TEST_MONGO_URL`` point the same tests at other servers,
+``PRISMICX_TEST_KEY_URL`` with ``PRISMICX_TEST_KEY_TOKEN`` and ``PRISMICX_TEST_KEY_ADMIN_TOKEN`` at another key service.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import hypothesis
 import pytest
 
 from prismicx.engines import embedded
-from prismicx.engines.endpoints import Endpoints, locate
+from prismicx.engines.endpoints import Endpoints, locate, locate_keys
 from prismicx.isolation.scratch import drop_namespace
+from prismicx.keys.client import Keys
 from prismicx.platform import Platform
 from prismicx.reference.apply import apply
 from prismicx.settings import Settings
@@ -79,6 +81,9 @@ def _settings(data: Path, namespace: str) -> Settings:
         namespace=namespace,
         postgres_url=os.environ.get("PRISMICX_TEST_POSTGRES_URL", ""),
         mongo_url=os.environ.get("PRISMICX_TEST_MONGO_URL", ""),
+        key_url=os.environ.get("PRISMICX_TEST_KEY_URL", ""),
+        key_token=os.environ.get("PRISMICX_TEST_KEY_TOKEN", ""),
+        key_admin_token=os.environ.get("PRISMICX_TEST_KEY_ADMIN_TOKEN", ""),
         mongo_engine=os.environ.get("PRISMICX_MONGO_ENGINE", "auto"),
         credentials=str(data / f"credentials-{namespace}.json") if namespace else "",
         shared_capacity=3,
@@ -99,6 +104,7 @@ async def new_namespace(servers: Settings) -> AsyncIterator[Callable[[], Setting
     """Settings of a platform of one's own on the shared servers; gone at the end of the session."""
     made: list[Settings] = []
     administrators = locate(servers)
+    keys = locate_keys(servers)
 
     def make() -> Settings:
         settings = _settings(servers.data, f"t{secrets.token_hex(4)}")
@@ -108,6 +114,9 @@ async def new_namespace(servers: Settings) -> AsyncIterator[Callable[[], Setting
                 **{name: getattr(settings, name) for name in settings.__slots__},
                 "postgres_url": administrators.postgres.url,
                 "mongo_url": administrators.mongo.url,
+                "key_url": keys.url,
+                "key_token": keys.token,
+                "key_admin_token": keys.admin_token,
             }
         )
         made.append(settings)
@@ -129,6 +138,14 @@ async def settings(new_namespace: Callable[[], Settings]) -> Settings:
 @pytest.fixture(scope="session")
 def endpoints(settings: Settings) -> Endpoints:
     return locate(settings)
+
+
+@pytest.fixture(scope="session")
+async def keys(settings: Settings) -> AsyncIterator[Keys]:
+    """The key service of the run."""
+    client = Keys(locate_keys(settings))
+    yield client
+    client.close()
 
 
 @pytest.fixture(scope="session")

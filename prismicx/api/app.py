@@ -24,12 +24,13 @@ def create_app(settings: Settings) -> FastAPI:
     )
     async def ready(response: Response) -> dict[str, object]:
         state = await doctor.state(settings)
-        if not state.ready:
+        if not state.serving:
             response.status_code = 503
         return {
-            "status": "ready" if state.ready else "not ready",
+            "status": "ready" if state.serving else "not ready",
             "postgres": state.postgres.problem.code if state.postgres.problem else "ready",
             "mongo": state.mongo.problem.code if state.mongo.problem else "ready",
+            "keys": state.keys.problem.code if state.keys.problem else "ready",
             "reference": "applied" if state.applied else "not applied",
         }
 

@@ -14,6 +14,7 @@ from prismicx.cli import (
     fleet,
     insight,
     isolation,
+    key,
     task,
     tenant,
     user,
@@ -45,6 +46,6 @@ for command in (engines.up, engines.down, engines.status, engines.doctor_command
 for group in (
     db.db, tenant.tenant, user.user, user.preference, extension.extension, task.task,
     category.category, insight.insight, fleet.system, isolation.isolation, credentials.credentials,
-    audit.audit,
+    audit.audit, key.key,
 ):  # fmt: skip
     main.add_command(group)

@@ -33,6 +33,7 @@ _COMMON: dict[str, dict[str, Any]] = {
     "--data": {"type": click.Path(path_type=Path), "help": "Data directory of the embedded servers."},
     "--postgres-url": {"help": "PostgreSQL to use, with an administrator's login."},
     "--mongo-url": {"help": "MongoDB to use, with an administrator's login."},
+    "--key-url": {"help": "Key service to use: ours, OpenBao or Vault."},
     "--namespace": {"help": "Put before the names of databases, roles and users."},
     "--config": {"type": click.Path(path_type=Path, dir_okay=False), "help": "Settings file."},
 }
@@ -141,7 +142,7 @@ def command(
         @functools.wraps(function)
         def called(**given: Any) -> None:
             config, as_json = given.pop("config"), given.pop("as_json")
-            flags = {name: given.pop(name) for name in ("data", "postgres_url", "mongo_url", "namespace")}
+            flags = {name: given.pop(name) for name in ("data", "postgres_url", "mongo_url", "key_url", "namespace")}
             flags.update({key.removeprefix("set_"): given.pop(key) for key in list(given) if key.startswith("set_")})
             function(Door(load(flags, file=config), as_json), **given)
 

@@ -22,12 +22,13 @@ from prismicx.reference.apply import apply
 @click.option("--port", "set_port", type=int, help="Port of the HTTP API; a free one unless given.")
 @click.option("--postgres-port", "set_postgres_port", type=int, help="Port of the embedded PostgreSQL.")
 @click.option("--mongo-port", "set_mongo_port", type=int, help="Port of the embedded MongoDB.")
+@click.option("--key-port", "set_key_port", type=int, help="Port of the embedded key service.")
 @click.option("--mongo-engine", "set_mongo_engine", help="mongod, secantusd-rs, secantusdb or auto.")
 def up(door: Door, detach: bool) -> None:
     """Start what is needed, apply the reference, serve; prints where.
 
-    PostgreSQL and MongoDB are started unless URLs name them. Without --detach everything that was started is stopped
-    again by Ctrl-C. Running it twice is safe.
+    PostgreSQL, MongoDB and the key service are started unless URLs name them. Without --detach everything that was
+    started is stopped again by Ctrl-C. Running it twice is safe.
     """
     settings = door.settings
     embedded.start(settings, door.tell)
@@ -78,6 +79,7 @@ def doctor_command(door: Door) -> None:
                     "PostgreSQL transport": found.postgres.transport or "-",
                     "MongoDB": f"{found.mongo.version or 'not reached'} ({found.mongo.source})",
                     "MongoDB transport": found.mongo.transport or "-",
+                    "key service": f"{found.keys.version or 'not reached'} ({found.keys.source})",
                     "reference": "applied" if found.applied else "not applied",
                 }
             )
@@ -120,7 +122,9 @@ def _show_state(door: Door, show_secrets: bool) -> bool:
     found = door.run(doctor.state(door.settings, show_secrets=show_secrets))
 
     def text(_: Any) -> None:
-        for name, engine in (("PostgreSQL", found.postgres), ("MongoDB", found.mongo)):
+        for name, engine in (
+            ("PostgreSQL", found.postgres), ("MongoDB", found.mongo), ("keys", found.keys),
+        ):  # fmt: skip
             click.echo(f"{name:<12}{engine.version or 'not reached'} ({engine.source})")
             for url in engine.urls.values():
                 click.echo(f"{'':<12}{url}")

@@ -7,10 +7,12 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 from prismicx.credentials import Credentials
 from prismicx.engines import embedded
+from prismicx.engines.embedded import keys as embedded_keys
 from prismicx.engines.embedded import mongo as embedded_mongo
 from prismicx.engines.embedded import postgres as embedded_postgres
 from prismicx.engines.transport import Transport, portable
 from prismicx.errors import Unavailable
+from prismicx.keys.endpoint import KeyEndpoint
 from prismicx.secret import Secret
 from prismicx.settings import Settings, mask_url
 
@@ -137,6 +139,36 @@ def locate_mongo(settings: Settings) -> Endpoint:
     password = Credentials(settings.credentials_file).require("mongo", user)
     url = Secret(f"mongodb://{user}:{password}@127.0.0.1:{server.port}/?directConnection=true&authSource=admin")
     return Endpoint(url, server.source)
+
+
+def locate_keys(settings: Settings) -> KeyEndpoint:
+    """The key service: that of ``key_url``, else the embedded one, which must run.
+
+    Tokens that the settings do not give are those of the credentials file.
+
+    Raises:
+        Unavailable: ``engine.not_running`` or ``credentials.missing``.
+    """
+    server = embedded.running(settings).keys
+    if not settings.key_url and server is None:
+        raise _not_running("key service", settings)
+    credentials = Credentials(settings.credentials_file)
+    token, admin_token = settings.key_token, settings.key_admin_token
+    if not token and not settings.key_token_file:
+        token = credentials.require(embedded_keys.NAME, embedded_keys.SEALING)
+        admin_token = admin_token or credentials.get(embedded_keys.NAME, embedded_keys.ADMINISTRATOR) or ""
+    url = settings.key_url or (f"http://127.0.0.1:{server.port}" if server else "")
+    source = "url" if settings.key_url else "prismicx"
+    return KeyEndpoint(
+        url.rstrip("/"),
+        token,
+        admin_token,
+        settings.key_token_file,
+        settings.key_mount,
+        settings.tls_ca,
+        settings.tls_cert,
+        source,
+    )
 
 
 def _not_running(engine: str, settings: Settings) -> Unavailable:

@@ -442,6 +442,6 @@ def test_the_api_port_can_be_chosen(tmp_path: Path) -> None:
         command("up", "--detach", "--port", str(port))
         assert command.json("status")["api"] == f"http://127.0.0.1:{port}"
     finally:
-        assert set(command.json("down")["stopped"]) == {"api", "mongo", "postgres"}
+        assert set(command.json("down")["stopped"]) == {"api", "keys", "mongo", "postgres"}
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live")

@@ -32,6 +32,7 @@ def clone(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "systems").symlink_to(ROOT / "systems")
     yield tmp_path
     run(tmp_path, ".venv/bin/prismicx down", check=False)
+    run(tmp_path, "test ! -e serve.pid || kill $(cat serve.pid)", check=False)
 
 
 def run(folder: Path, script: str, check: bool = True) -> str:
@@ -108,6 +109,13 @@ EXPECTED = {
         "insight.changed",
         "0.088 complete, interest 45.9",
         "deleted",
+    ],
+    "docs/keys.md": [
+        "vault:v1: b'a keyset'",
+        "vault:v2: b'a keyset'",
+        "refused: keys.destroyed",
+        "0 keys, nothing is damaged",
+        '"reason": "keys.destroyed"',
     ],
     "docs/audit.md": [
         "the chain is unbroken",

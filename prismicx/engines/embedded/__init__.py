@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prismicx.credentials import Credentials
-from prismicx.engines.embedded import mongo, postgres
+from prismicx.engines.embedded import keys, mongo, postgres
 from prismicx.engines.embedded.directory import DataDirectory
 from prismicx.engines.embedded.process import Server
 from prismicx.settings import Settings
@@ -20,6 +20,7 @@ class Servers:
 
     postgres: Server | None = None
     mongo: Server | None = None
+    keys: Server | None = None
 
 
 def start(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> Servers:
@@ -37,11 +38,14 @@ def start(settings: Settings, progress: Callable[[str], None] = lambda _: None) 
         if not settings.postgres_url and servers.postgres is None:
             progress("starting PostgreSQL")
             server = postgres.start(directory, credentials, settings.postgres_port, settings.connect_timeout)
-            servers = Servers(server, servers.mongo)
+            servers = replace(servers, postgres=server)
         if not settings.mongo_url and servers.mongo is None:
             progress("starting MongoDB")
             server = mongo.start(directory, credentials, settings)
-            servers = Servers(servers.postgres, server)
+            servers = replace(servers, mongo=server)
+        if not settings.key_url and servers.keys is None:
+            progress("starting the key service")
+            servers = replace(servers, keys=keys.start(directory, credentials, settings))
     return servers
 
 
@@ -51,6 +55,7 @@ def running(settings: Settings) -> Servers:
     return Servers(
         None if settings.postgres_url else directory.server("postgres"),
         None if settings.mongo_url else directory.server("mongo"),
+        None if settings.key_url else directory.server(keys.NAME),
     )
 
 
@@ -61,7 +66,7 @@ def stop(settings: Settings) -> list[str]:
         return []
     stopped = []
     with directory.lock():
-        for name, module in (("mongo", mongo), ("postgres", postgres)):
+        for name, module in ((keys.NAME, keys), ("mongo", mongo), ("postgres", postgres)):
             server = directory.server(name)
             if server is not None:
                 module.stop(server)
