@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from prismicx.fleet.values import Options as RolloutOptions
     from prismicx.fleet.values import Selection
     from prismicx.platform import Platform, SystemScope, TenantScope, connect
-    from prismicx.systems.installation import Installation
+    from prismicx.systems.installed import Installation
     from prismicx.tenants.tenants import Tenants
     from prismicx.tenants.values import Tenant, TenantDatabase
 
@@ -66,7 +66,7 @@ _HOMES = {
     ),
     "prismicx.fleet.values": ("RolloutOptions", "Selection"),
     "prismicx.platform": ("Platform", "SystemScope", "TenantScope", "connect"),
-    "prismicx.systems.installation": ("Installation",),
+    "prismicx.systems.installed": ("Installation",),
     "prismicx.tenants.tenants": ("Tenants",),
     "prismicx.tenants.values": ("Tenant", "TenantDatabase"),
 }  # fmt: skip

@@ -13,22 +13,31 @@ from prismicx.audit.trail import Trail
 from prismicx.categories.repository import Categories
 from prismicx.categories.transfer import CategoryTransfer
 from prismicx.credentials import Credentials
-from prismicx.engines.endpoints import Endpoints, locate
+from prismicx.engines.endpoints import Endpoints, locate, locate_keys
 from prismicx.engines.mongo import Mongo
 from prismicx.engines.postgres import Postgres
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.engines.scoped_sql import Sql, in_tenant_schema
-from prismicx.errors import Denied, InvalidInput, NotFound, quoted
+from prismicx.errors import Denied, InvalidInput, NotFound, PrismicXError, quoted
 from prismicx.extensions.repository import Extensions
 from prismicx.fleet.fleet import Fleet
 from prismicx.insights.repository import Insights
 from prismicx.names import Names, check_system_type
 from prismicx.reference.definitions import CATEGORIES, PLATFORM, TASKS
 from prismicx.remembered import Remembered
+from prismicx.sealed_places import SealedPlaces
+from prismicx.sealing.administration import KeyAdministration
+from prismicx.sealing.erasure import Erasure
+from prismicx.sealing.fields import CONFIGURATION, CONNECTION, PAYLOAD, PREFERENCE, PRIVATE, Field
+from prismicx.sealing.keysets import Keysets
+from prismicx.sealing.rotation import Rotation
+from prismicx.sealing.sealer import Sealer
 from prismicx.settings import Settings, load
 from prismicx.systems.catalogue import DATABASE, Catalogue
-from prismicx.systems.installation import Installation, Installations
+from prismicx.systems.installation import Installations
+from prismicx.systems.installed import Installation
 from prismicx.tasks.repository import Tasks
+from prismicx.tenants.connection import connection_string
 from prismicx.tenants.provisioning import Provisioning
 from prismicx.tenants.registry import Registry
 from prismicx.tenants.tenants import Tenants
@@ -59,6 +68,7 @@ class Platform:
         audit: who did what to which tenant.
         fleet: plans and rollouts over many tenants, and where each one stands.
         preference_types: what services register of the preferences they read.
+        keys: rotates and destroys the keys of tenants' sealed fields.
     """
 
     def __init__(self, settings: Settings, endpoints: Endpoints) -> None:
@@ -72,13 +82,21 @@ class Platform:
         self._trail = Trail(self._postgres, settings.actor)
         trace = Trace(self._trail)
         self.audit = Audit(self._postgres)
+        self._keysets = Keysets(self._mongo, names, lambda: locate_keys(settings), settings.keyset_cache)
         self.catalogue = Catalogue(self._postgres, names, trace)
         self.preference_types = PreferenceTypes()
         self.fleet = Fleet(self._postgres, self._registry, names, self._installations, trace)
         self.tenants = Tenants(
             self._registry,
-            Provisioning(self._registry, self._postgres, self._mongo, endpoints.mongo, names, settings.shared_capacity),
+            Provisioning(
+                self._registry, self._postgres, self._mongo, endpoints.mongo, names, settings.shared_capacity,
+                self._keysets,
+            ),
             trace,
+        )  # fmt: skip
+        places = SealedPlaces(self._postgres, self._mongo, names, self._registry, self._keysets, self.preference_types)
+        self.keys = KeyAdministration(
+            self._status_of, Rotation(self._keysets, places.of), Erasure(self._keysets, self._flush)
         )
 
     def tenant(self, tenant_id: str) -> ScopeOpening:
@@ -96,10 +114,32 @@ class Platform:
         return ScopeOpening(self, tenant_id)
 
     def _installations(self, tenant_id: str) -> Installations:
-        return Installations(tenant_id, self._postgres, self._names, self._installed, Trace(self._trail, tenant_id))
+        sealer, trace = Sealer(self._keysets, tenant_id, CONFIGURATION), Trace(self._trail, tenant_id)
+        return Installations(tenant_id, self._postgres, self._names, self._installed, sealer, trace)
+
+    async def _connection_string(self, entry: Entry) -> str:
+        tenant_id = entry.tenant.tenant_id
+        sealer = Sealer(self._keysets, tenant_id, CONNECTION)
+        return await connection_string(sealer, tenant_id, entry.connection_string)
+
+    async def _status_of(self, tenant_id: str) -> str:
+        return (await self._registry.get(tenant_id)).status
+
+    async def _flush(self, tenant_id: str) -> None:
+        """End what is open of a tenant whose keys are to be destroyed."""
+        entry = await self._registry.entry(tenant_id)
+        self._registry.forget(tenant_id)
+        if entry.tenant.placement == "dedicated":
+            try:
+                await self._mongo.forget(await self._connection_string(entry))
+            except PrismicXError as error:
+                # A destruction that was cut off is finished: the string does not open any more.
+                if error.code not in ("keys.destroyed", "keys.unknown", "keys.cannot_open"):
+                    raise
 
     async def close(self) -> None:
         """Write what the audit trail waits for, and close every connection."""
+        self._keysets.close()
         try:
             await self._trail.close()
         finally:
@@ -133,7 +173,7 @@ class ScopeOpening:
             raise
 
     async def __aexit__(self, *_: object) -> None:
-        if self._scope._holds_client:
+        if self._scope._held is not None:
             await self._scope._close()
 
 
@@ -144,14 +184,14 @@ class TenantScope:
         tenant_id: the tenant's id.
     """
 
-    __slots__ = ("_entry", "_holds_client", "_insights", "_platform", "_trace", "tenant_id")
+    __slots__ = ("_entry", "_held", "_insights", "_platform", "_trace", "tenant_id")
 
     def __init__(self, platform: Platform, entry: Entry) -> None:
         self._platform = platform
         self._entry = entry
         self.tenant_id = entry.tenant.tenant_id
         self._trace = Trace(platform._trail, self.tenant_id)
-        self._holds_client = False
+        self._held: str | None = None  # the URL of the tenant's own client, while it is used
         self._insights: ScopedCollection | None = None
 
     @property
@@ -162,12 +202,13 @@ class TenantScope:
     @property
     def users(self) -> Users:
         """Its users."""
-        return Users(self.tenant_id, self._users_sql, self._trace)
+        return Users(self.tenant_id, self._users_sql, self._sealer(PRIVATE), self._trace)
 
     @property
     def preferences(self) -> Preferences:
         """What its users prefer."""
-        return Preferences(self._users_sql, self._platform.preference_types, self._preference_defaults, self._trace)
+        types, sealer = self._platform.preference_types, self._sealer(PREFERENCE)
+        return Preferences(self._users_sql, types, self._preference_defaults, sealer, self._trace)
 
     @property
     def extensions(self) -> Extensions:
@@ -177,7 +218,7 @@ class TenantScope:
     @property
     def tasks(self) -> Tasks:
         """Its background tasks."""
-        return Tasks(lambda: self.collection("tasks"))
+        return Tasks(lambda: self.collection("tasks"), self._sealer(PAYLOAD))
 
     @property
     def categories(self) -> Categories:
@@ -201,7 +242,7 @@ class TenantScope:
     @property
     def user_transfer(self) -> Transfer:
         """Many of its users at once, from and to files."""
-        return Transfer(self.tenant_id, self.users, self._users_sql, self._trace)
+        return Transfer(self.tenant_id, self.users, self._users_sql, self._sealer(PRIVATE), self._trace)
 
     @property
     def systems(self) -> Installations:
@@ -269,6 +310,9 @@ class TenantScope:
         collection = client[self._platform._names.server_wide(database)][name]
         return ScopedCollection(collection, self.tenant_id, [name], refused=self._trace.documents_refused)
 
+    def _sealer(self, field: Field) -> Sealer:
+        return Sealer(self._platform._keysets, self.tenant_id, field)
+
     def _users_sql(self) -> Sql:
         return self.sql("system_users")
 
@@ -279,8 +323,9 @@ class TenantScope:
     async def _insights_collection(self) -> ScopedCollection:
         if self._insights is None:
             if self.tenant.placement == "dedicated":
-                client = self._platform._mongo.hold(self._entry.connection_string)
-                self._holds_client = True
+                url = await self._platform._connection_string(self._entry)
+                client = self._platform._mongo.hold(url)
+                self._held = url
             else:
                 client = await self._platform._mongo.service("insights")
             collection = client[self.tenant.database]["user_insights"]
@@ -290,8 +335,9 @@ class TenantScope:
         return self._insights
 
     async def _close(self) -> None:
-        self._holds_client = False
-        await self._platform._mongo.release(self._entry.connection_string)
+        held, self._held = self._held, None
+        if held is not None:
+            await self._platform._mongo.release(held)
 
 
 class SystemScope:
@@ -320,7 +366,7 @@ class SystemScope:
         becoming = in_tenant_schema(platform._names.tenant_role(scope.tenant_id), schema)
 
         async def label() -> str:
-            installed = await scope.systems.of_type(self._type)
+            installed = await scope.systems.place_of_type(self._type)
             # With the time: going back to a version does not give back the very same tables.
             return f"/* {schema} {installed.version} {installed.updated_at:%Y%m%dT%H%M%S.%f} */ "
 

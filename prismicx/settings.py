@@ -81,6 +81,11 @@ class Settings:
     registry_cache: float = _setting(
         5.0, "Seconds that a tenant's registry entry is trusted; bounds how long a suspension goes unseen."
     )
+    keyset_cache: float = _setting(
+        300.0,
+        "Seconds that an opened keyset of a tenant is held; bounds how long destroyed keys still open anything, and "
+        "how long sealed fields work without the key service.",
+    )
     tenant_clients: int = _setting(64, "MongoDB clients of tenants kept open; the longest unused one is closed.")
     shared_capacity: int = _setting(1000, "Tenants that one shared MongoDB database takes.")
     actor: str = _setting("", "Who acts, for the audit trail; empty means the user of the process and the machine.")
@@ -116,6 +121,8 @@ class Settings:
                 raise InvalidInput("settings.invalid", f"{name} is {getattr(self, name)}", "use more than 0")
         if self.registry_cache < 0:
             raise InvalidInput("settings.invalid", f"registry_cache is {self.registry_cache}", "use 0 or more")
+        if not 0 <= self.keyset_cache <= 86_400:
+            raise InvalidInput("settings.invalid", f"keyset_cache is {self.keyset_cache}", "use 0 to 86400")
 
     @property
     def credentials_file(self) -> Path:

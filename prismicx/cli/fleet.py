@@ -21,7 +21,8 @@ from prismicx.fleet.fleet import Fleet
 from prismicx.fleet.runner import Progress
 from prismicx.fleet.values import ACTIONS, Action, Failures, Options, Plan, Rollout, Selection
 from prismicx.platform import open_platform
-from prismicx.systems.installation import Installation, Installations
+from prismicx.systems.installation import Installations
+from prismicx.systems.installed import Installation
 
 __all__ = ["system"]
 

@@ -15,7 +15,8 @@ from prismicx.cli.scope import in_scope, of_tenant
 from prismicx.platform import open_platform
 from prismicx.systems.catalogue import STATUSES, Catalogue, Published, System
 from prismicx.systems.folders import AUTO, FORMATS, Identity, read_folder
-from prismicx.systems.installation import Installation, Installations
+from prismicx.systems.installation import Installations
+from prismicx.systems.installed import Installation
 from prismicx.systems.linting import lint
 
 _WARNINGS_TOLD = 5

@@ -34,6 +34,7 @@ from prismicx.systems.requirements import (
     not_installed,
     platform_parts,
 )
+from prismicx.systems.secrets import sealed_keys
 from prismicx.systems.step import place_of
 from prismicx.tenants.registry import Registry
 from prismicx.tenants.values import Status
@@ -213,7 +214,8 @@ def _check_row(known: _Known, action: Action, tenant_id: str, row: Any) -> None:
     if not installed:
         raise Conflict("system.failed", f"the installation of {_id(known)} for {tenant_id} failed: install it again")
     if known.target is not None:
-        known.declared().changed(stored_choices(row["configurations"], None), None, None)
+        held = stored_choices(row["configurations"], None)
+        known.declared().changed(held, None, None, unread=sealed_keys(held))
 
 
 def _check_unfinished(known: _Known, tenant_id: str, here: str | None, begun: Any) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +17,16 @@ from jsonschema.protocols import Validator
 
 from prismicx.checks import check_object
 from prismicx.errors import InvalidInput, quoted
+from prismicx.sealing.values import check_plain
 from prismicx.systems.manifest import Checker
 
 _DIALECT = Draft202012Validator.META_SCHEMA["$schema"]
 _SCHEMA_LIMIT = 64 * 1024
 _FEATURE = re.compile(r"[a-z][a-z0-9_]{0,49}")
+_NAMING = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+"""Words of a schema under which there are schemas by name."""
+_DATA = ("default", "const", "enum", "examples", "secret", "dependentRequired", "required")
+"""Words of a schema under which there is no schema."""
 _ELSEWHERE = ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor")
 """Words of a schema that would let a reference mean something beyond the schema itself."""
 
@@ -47,33 +52,47 @@ class Declaration:
     """What a version lets a tenant choose.
 
     Attributes:
-        configuration: a JSON Schema of type object; None takes no configuration.
+        configuration: a JSON Schema of type object; None takes no configuration. Keys with ``"secret": true`` have
+            values that are sealed where they are stored.
         features: by name.
     """
 
     configuration: Mapping[str, Any] | None = None
     features: Mapping[str, Feature] = field(default_factory=dict)
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The keys whose values are sealed."""
+        properties = (self.configuration or {}).get("properties", {})
+        return frozenset(key for key, rules in properties.items() if isinstance(rules, dict) and rules.get("secret"))
+
     def changed(
-        self, held: Choices, configuration: Mapping[str, Any] | None, features: Mapping[str, bool] | None
+        self,
+        held: Choices,
+        configuration: Mapping[str, Any] | None,
+        features: Mapping[str, bool] | None,
+        unread: Collection[str] = (),
     ) -> Choices:
         """Choices after changes.
 
         Args:
             configuration: new values by top-level key; None takes one away.
             features: on or off, by name.
+            unread: keys of what is set and was not opened, so that nothing is said of their values.
 
         Raises:
             InvalidInput: ``system.configuration_invalid`` when they are not what is declared here.
         """
         if configuration is not None:
             check_object("system.configuration_invalid", "configuration", configuration)
+            for key, value in configuration.items():
+                check_plain("system.configuration_invalid", f"{quoted(key)} of configuration", value)
         merged = {**held.configuration, **(configuration or {})}
         chosen = Choices(
             {key: value for key, value in merged.items() if value is not None},
             {**held.features, **self._checked_features(features or {})},
         )
-        self._check_configuration(chosen.configuration)
+        self._check_configuration(chosen.configuration, set(unread) - set(configuration or {}))
         return chosen
 
     def effective_configuration(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,13 +127,14 @@ class Declaration:
                 raise _refused(f"the feature {name} is {quoted(on)}", "give True or False")
         return features
 
-    def _check_configuration(self, chosen: Mapping[str, Any]) -> None:
+    def _check_configuration(self, chosen: Mapping[str, Any], unread: set[str]) -> None:
         check_object("system.configuration_invalid", "configuration", chosen)
         if self.configuration is None:
             if chosen:
                 raise _refused(f"configuration has {', '.join(sorted(chosen))}", "this version takes no configuration")
             return
-        problem = _problem(Draft202012Validator(self.configuration), self.effective_configuration(chosen))
+        effective = self.effective_configuration(chosen)
+        problem = _problem(Draft202012Validator(self.configuration), effective, self.secrets, unread)
         if problem:
             raise _refused(
                 f"configuration {problem}",
@@ -178,6 +198,13 @@ def _check_schema(check: Checker, schema: dict[str, Any], label: str) -> None:
             error.instance,
             f"write a JSON Schema, draft 2020-12: {error.message[:200]}",
         ) from error
+    for path, value in _secrets(schema):
+        if not isinstance(value, bool) or (value and (len(path) != 2 or path[0] != "properties")):
+            raise check.wrong(
+                f"secret at {'.'.join(path) or 'the top'} of {label}", value, "write true or false, in a top-level key"
+            )
+        if value and _has_default(schema["properties"][path[1]]):
+            raise check.wrong(f"default of {path[1]} in {label}", "a secret's", "leave it out: everybody could read it")
     for word, target in _references(schema):
         if word != "$ref" or not _is_there(schema, target):
             raise check.wrong(
@@ -188,6 +215,20 @@ def _check_schema(check: Checker, schema: dict[str, Any], label: str) -> None:
         problem = _problem(validator.evolve(schema=rules), rules["default"]) if _has_default(rules) else ""
         if problem:
             raise check.wrong(f"default of {key} in {label}", rules["default"], f"give one that fits: {problem}")
+
+
+def _secrets(schema: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every word ``secret`` of the schema and of schemas in it, with the path to where it stands."""
+    pending: list[tuple[tuple[str, ...], Any]] = [((), schema)]
+    while pending:
+        path, part = pending.pop()
+        named = bool(path) and path[-1] in _NAMING and (len(path) < 2 or path[-2] not in _NAMING)
+        if isinstance(part, list):
+            pending += [((*path, str(index)), inner) for index, inner in enumerate(part)]
+        elif isinstance(part, dict):
+            if "secret" in part and not named:
+                yield path, part["secret"]
+            pending += [((*path, key), inner) for key, inner in part.items() if named or key not in _DATA]
 
 
 def _references(schema: Any) -> Iterator[tuple[str, str]]:
@@ -218,13 +259,23 @@ def _is_there(schema: Any, target: str) -> bool:
     return bool(Draft202012Validator(Draft202012Validator.META_SCHEMA).is_valid(part))
 
 
-def _problem(validator: Validator, value: Any) -> str:
-    """What breaks which rule where, in words; empty where nothing does."""
+def _problem(validator: Validator, value: Any, secrets: Collection[str] = (), unread: Collection[str] = ()) -> str:
+    """What breaks which rule where, in words; empty where nothing does.
+
+    Args:
+        secrets: keys whose values are not told.
+        unread: keys of which nothing is said.
+    """
     try:
-        error = best_match(validator.iter_errors(value))
+        found = [error for error in validator.iter_errors(value) if not ({*error.absolute_path} & {*unread})]
+        error = best_match(iter(found))
     except RecursionError:
         return "at $: the schema refers to itself without an end"
-    return "" if error is None else f"at {error.json_path}: {error.message[:300]}"
+    if error is None:
+        return ""
+    # At the top the message may hold everything.
+    telling = not secrets or (error.absolute_path and error.absolute_path[0] not in secrets)
+    return f"at {error.json_path}: {error.message[:300] if telling else f'it breaks {error.validator}'}"
 
 
 def _has_default(rules: Any) -> bool:

@@ -9,8 +9,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -22,11 +21,13 @@ from prismicx.engines.scoped_sql import Sql
 from prismicx.errors import Conflict, NotFound
 from prismicx.names import Names, check_system_type
 from prismicx.remembered import Remembered
+from prismicx.sealing.sealer import Sealer
 from prismicx.systems.catalogue import DATABASE, DEPRECATED, queries, unknown_system, version_id
-from prismicx.systems.declarations import Choices, Declaration, stored_choices, stored_declaration
+from prismicx.systems.declarations import Choices
 from prismicx.systems.drift import check_no_drift
 from prismicx.systems.execution import LOST, Link, lost, perform
 from prismicx.systems.failure import failure_of
+from prismicx.systems.installed import Installation, choices_of, declared_of, installation_of
 from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import find_path, find_version
@@ -44,6 +45,7 @@ from prismicx.systems.requirements import (
     not_installed,
     platform_parts,
 )
+from prismicx.systems.secrets import changed_choices
 from prismicx.systems.step import Limits, Phase, Place, body, place_of, settings
 from prismicx.systems.way import phases_of_way, removal
 
@@ -52,27 +54,6 @@ INSTALLED = "installed"
 _LIMITS = Limits()
 _PATIENCE = 15.0
 """Seconds for which a change tries again while others hold locks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """A system of a tenant and the schema that holds its tables; times are aware, UTC.
-
-    Attributes:
-        configuration: what counts: what was set, over what the version gives by default.
-        features: of those the version has, which are on.
-    """
-
-    system_id: str
-    type: str
-    version: str
-    status: str
-    schema: str
-    installed_at: datetime
-    updated_at: datetime
-    error_message: str | None
-    configuration: Mapping[str, Any]
-    features: Mapping[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +79,10 @@ class Installations:
         postgres: Postgres,
         names: Names,
         known: Remembered[tuple[str, str], Installation],
+        sealer: Sealer,
         trace: Trace,
     ) -> None:
+        self._sealer = sealer
         self._trace = trace
         self._tenant_id = tenant_id
         self._postgres = postgres
@@ -108,26 +91,28 @@ class Installations:
 
     async def list(self) -> list[Installation]:
         """What the tenant has, by system, failed installations included."""
+        return [await self._with_secrets(item) for item in await self._listed()]
+
+    async def _with_secrets(self, item: Installation) -> Installation:
+        opened = await self._sealer.opened(item.system_id, item.configuration)
+        return item if opened is item.configuration else replace(item, configuration=opened)
+
+    async def _listed(self) -> Sequence[Installation]:
+        """What the tenant has, its secrets sealed."""
         async with Sql(self._postgres, "fleet", DATABASE, self._tenant_id) as sql:
             rows = await sql.fetch(queries.installations)
-        return [
-            Installation(
-                row["system_id"],
-                row["type"],
-                row["version"],
-                row["status"],
-                self._names.schema(self._tenant_id, row["type"]),
-                row["installed_at"].replace(tzinfo=UTC),
-                row["updated_at"].replace(tzinfo=UTC),
-                row["error_message"],
-                _declared(row).effective_configuration(_choices(row).configuration),
-                _declared(row).effective_features(_choices(row).features),
-            )
-            for row in rows
-        ]
+        return [installation_of(self._names, self._tenant_id, row) for row in rows]
 
     async def of_type(self, system_type: str) -> Installation:
         """The installed system of a type; what is told may be as old as a registry entry.
+
+        Raises:
+            NotFound: ``system.not_installed``.
+        """
+        return await self._with_secrets(await self.place_of_type(system_type))
+
+    async def place_of_type(self, system_type: str) -> Installation:
+        """As `of_type`, its secrets sealed: for who only wants to know which version is where.
 
         Raises:
             NotFound: ``system.not_installed``.
@@ -137,7 +122,7 @@ class Installations:
         if known is not None:
             return known
         asked = time.monotonic()
-        for item in await self.list():
+        for item in await self._listed():
             if item.type == system_type and item.status == INSTALLED:
                 self._known.keep(key, item, asked)
                 return item
@@ -216,15 +201,16 @@ class Installations:
             InvalidInput: ``system.configuration_invalid`` when the installed version does not take it.
             NotFound: ``system.unknown`` or ``system.not_installed``.
             Conflict: ``system.busy``.
+            Unavailable, Conflict, Denied: ``keys.*`` when a secret cannot be opened or sealed.
         """
         async with self._transaction() as connection:
             _, _, held = await self._held(connection, system_id)
             if held is None:
                 raise not_installed(self._tenant_id, system_id)
             versions = await connection.fetch(queries.versions, system_id)
-            declared = _declared(find_version(system_id, versions, held["version"]))
-            chosen = declared.changed(_choices(held), configuration, features)
-            await connection.execute(queries.set_choices, system_id, *_columns(chosen), utc_now())
+            declared = declared_of(find_version(system_id, versions, held["version"]))
+            stored = await changed_choices(self._sealer, system_id, declared, choices_of(held), configuration, features)
+            await connection.execute(queries.set_choices, system_id, *_columns(stored), utc_now())
         return await self._told(system_id)
 
     @audited("system.uninstall", subject="system_id")
@@ -334,7 +320,9 @@ class Installations:
         elif held is None:
             raise not_installed(self._tenant_id, system_id)
         await self._check_needs(connection, system_id, target)
-        chosen = _declared(target).changed(_choices(held), change.configuration, change.features)
+        chosen = await changed_choices(
+            self._sealer, system_id, declared_of(target), choices_of(held), change.configuration, change.features
+        )
         migrations = await connection.fetch(queries.migrations, system_id)
         steps = find_path(system_id, migrations, held["version"] if held else NOTHING, target["version"])
         if not steps:
@@ -382,14 +370,6 @@ class Installations:
 
     async def _pool(self) -> Pool:
         return await self._postgres.pool("fleet", DATABASE)
-
-
-def _declared(row: Any) -> Declaration:
-    return stored_declaration(row["configuration"], row["features"])
-
-
-def _choices(row: Any) -> Choices:
-    return Choices() if row is None else stored_choices(row["configurations"], row["features_enabled"])
 
 
 def _columns(chosen: Choices) -> tuple[str, str]:

@@ -5,18 +5,20 @@ What is here works on the documents. Who runs tasks, in which turn, is the matte
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from prismicx.checks import check_moment, check_text
+from prismicx.checks import check_document, check_moment, check_text
 from prismicx.clock import utc_milliseconds
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
 from prismicx.pages import Page, check_limit, cursor_of, key_of, milliseconds_of, moment_at
-from prismicx.tasks.values import INVALID, STATUSES, NewTask, Status, Task, task_of
+from prismicx.sealing.sealer import Sealer, Writer
+from prismicx.tasks.values import INVALID, PAYLOAD_LIMIT, STATUSES, NewTask, Status, Task, task_of
 
 _BATCH = 1_000
 
@@ -32,20 +34,32 @@ class Tasks:
 
     Args:
         open_collection: finds the tenant's part of the collection.
+        sealer: of what is secret in payloads.
     """
 
-    def __init__(self, open_collection: Callable[[], Awaitable[ScopedCollection]]) -> None:
+    def __init__(self, open_collection: Callable[[], Awaitable[ScopedCollection]], sealer: Sealer) -> None:
         self._open_collection = open_collection
+        self._sealer = sealer
 
     async def enqueue(
-        self, *, service: str, type: str, payload: Mapping[str, Any] | None = None, priority: float = 0
+        self,
+        *,
+        service: str,
+        type: str,
+        payload: Mapping[str, Any] | None = None,
+        priority: float = 0,
+        secret: Collection[str] = (),
     ) -> Task:
         """Put a task where its service will find it.
 
+        Args:
+            secret: keys of the payload whose values are sealed where they are stored; ``secret`` always is.
+
         Raises:
             InvalidInput: ``task.invalid``.
+            Unavailable, Conflict: ``keys.*`` when something secret cannot be sealed.
         """
-        (task,) = await self.enqueue_many([NewTask(service, type, payload or {}, priority)])
+        (task,) = await self.enqueue_many([NewTask(service, type, payload or {}, priority, tuple(secret))])
         return task
 
     async def enqueue_many(self, tasks: Iterable[NewTask]) -> Sequence[Task]:
@@ -54,9 +68,11 @@ class Tasks:
 
         Raises:
             InvalidInput: ``task.invalid``.
+            Unavailable, Conflict: ``keys.*`` when something secret cannot be sealed.
         """
         collection = await self._open_collection()
         moment = utc_milliseconds()
+        given = list(tasks)
         documents = [
             {
                 "task_id": str(uuid.uuid4()),
@@ -68,11 +84,16 @@ class Tasks:
                 "created_at": moment,
                 "updated_at": moment,
             }
-            for task in tasks
+            for task in given
         ]
-        remaining = iter(documents)
+        secret = [task.sealed_keys for task in given]
+        # Before any is written: without keys none is.
+        writer = await self._sealer.writer() if any(secret) else None
+        remaining = iter(zip(documents, secret, strict=True))
         while batch := list(islice(remaining, _BATCH)):
-            await collection.insert_many(batch)
+            if writer is not None:
+                writer = await self._sealer.writer()  # many batches may take longer than a rotated key is kept
+            await collection.insert_many([_sealed(document, keys, writer) for document, keys in batch])
         return [task_of(document) for document in documents]
 
     async def get(self, task_id: str) -> Task:
@@ -86,7 +107,7 @@ class Tasks:
         found = await (await self._open_collection()).find_one({"task_id": key})
         if found is None:
             raise _unknown(key)
-        return task_of(found)
+        return await self._task(found)
 
     async def list(
         self,
@@ -94,6 +115,7 @@ class Tasks:
         status: Status | None = None,
         type: str | None = None,
         service: str | None = None,
+        secret: Mapping[str, Any] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         after: str | None = None,
@@ -102,6 +124,7 @@ class Tasks:
         """Tasks in the order they were enqueued.
 
         Args:
+            secret: values that sealed keys of the payload have, by key; they are looked for by their keyed hash.
             since, until: of ``created_at``, aware; from the first on, before the second.
 
         Raises:
@@ -109,6 +132,8 @@ class Tasks:
         """
         size = check_limit(limit)
         wanted = _filter(status, type, service, since, until)
+        for name, value in (secret or {}).items():
+            wanted[f"payload.{_plain_key(name)}"] = await self._sought(name, value)
         if after is not None:
             begin, key = key_of("tasks", after, int, str)
             moment = moment_at(begin)
@@ -116,7 +141,7 @@ class Tasks:
             wanted = {"$and": [wanted, {"$or": beyond}]}
         order = [("created_at", 1), ("task_id", 1)]
         rows = await (await self._open_collection()).find(wanted, sort=order, limit=size + 1).to_list()
-        items = [task_of(row) for row in rows[:size]]
+        items = [await self._task(row) for row in rows[:size]]
         if len(rows) <= size:
             return Page(items, None)
         return Page(items, cursor_of("tasks", milliseconds_of(items[-1].created_at), items[-1].task_id))
@@ -150,6 +175,16 @@ class Tasks:
             counted.setdefault(row["_id"]["type"], {})[row["_id"]["status"]] = row["n"]
         return {name: counted[name] for name in sorted(counted)}
 
+    async def _task(self, document: Mapping[str, Any]) -> Task:
+        payload = await self._sealer.opened(document["task_id"], document["payload"])
+        return task_of(document if payload is document["payload"] else {**document, "payload": payload})
+
+    async def _sought(self, name: str, value: Any) -> dict[str, Any]:
+        """What finds a sealed value in a payload."""
+        check_document(INVALID, "secret", {name: value}, PAYLOAD_LIMIT)
+        beginnings = await self._sealer.beginnings(name, value)
+        return {"$regex": f"^(?:{'|'.join(map(re.escape, beginnings))})"} if beginnings else {"$in": []}
+
     async def _bring(self, task_id: str, status: Status, update: dict[str, dict[str, Any]]) -> Task:
         key = _key(task_id)
         change = {**update, "$set": {**update.get("$set", {}), "status": status, "updated_at": utc_milliseconds()}}
@@ -163,6 +198,20 @@ class Tasks:
                 f"only tasks that are {' or '.join(_SOURCES[status])} become {status}",
             )
         return task
+
+
+def _sealed(document: dict[str, Any], keys: set[str], writer: Writer | None) -> dict[str, Any]:
+    """The document as it is stored."""
+    if not keys or writer is None:
+        return document
+    sealed = {key: writer.seal(document["task_id"], key, document["payload"][key]) for key in keys}
+    return {**document, "payload": {**document["payload"], **sealed}}
+
+
+def _plain_key(name: object) -> str:
+    if isinstance(name, str) and name and "." not in name and not name.startswith("$"):
+        return name
+    raise InvalidInput(INVALID, f"secret names {quoted(name)}", "name a key without dots, and without $ before it")
 
 
 def _filter(

@@ -23,8 +23,12 @@ from prismicx.errors import Conflict
 from prismicx.names import Names
 from prismicx.reference.apply import ensure_collection, ensure_role
 from prismicx.reference.definitions import INSIGHTS, PLATFORM, collection, services
+from prismicx.sealing.fields import CONNECTION
+from prismicx.sealing.keysets import Keysets
+from prismicx.sealing.sealer import Sealer, Writer
 from prismicx.secret import Secret
 from prismicx.statements import Statements
+from prismicx.tenants.connection import CONNECTION_STRING, connection_string
 from prismicx.tenants.registry import Registry
 from prismicx.tenants.values import NewTenant, Tenant, entry_of
 
@@ -49,7 +53,9 @@ class Provisioning:
         endpoint: Endpoint,
         names: Names,
         shared_capacity: int,
+        keysets: Keysets,
     ) -> None:
+        self._keysets = keysets
         self._registry = registry
         self._postgres = postgres
         self._mongo = mongo
@@ -62,10 +68,13 @@ class Provisioning:
 
         Raises:
             Conflict: ``tenant.exists``, or ``tenant.provisioning_differs`` when it is half made with other values.
-            Unavailable: an engine cannot be used; nothing routable is left, and the call can be repeated.
+            Unavailable: an engine or the key service cannot be used; nothing routable is left, and the call can be
+                repeated.
         """
         steps = _Steps(await self._mongo.service("registry"), self._names, new.tenant_id)
-        document, done = await self._begin(new, steps)
+        # Outside any transaction: what it needs of the key service is there when the document is sealed.
+        writer = await self._sealer(new.tenant_id).writer()
+        document, done = await self._begin(new, steps, writer)
         # The engines do not depend on one another: their steps run side by side. Where one fails the other is waited
         # for, so that it does not meet the call that is made again.
         lanes = [self._take(lane, steps, done) for lane in (self._in_postgres(document), self._in_mongo(document))]
@@ -74,7 +83,7 @@ class Provisioning:
                 raise ended
         return await self._activate(document, steps)
 
-    async def _begin(self, new: NewTenant, steps: _Steps) -> tuple[Document, set[str]]:
+    async def _begin(self, new: NewTenant, steps: _Steps, writer: Writer) -> tuple[Document, set[str]]:
         """The tenant's document, which is written if there is none, and the steps that are done already."""
         tenants = await self._registry.collection("tenants")
         for _ in range(_TRIES):
@@ -85,33 +94,37 @@ class Provisioning:
                 await self._join(found["database_config"]["database_name"], found)
                 return found, await steps.begin(self._names_used(found))
             try:
-                return await self._registry.in_transaction(lambda session: self._enter(new, steps, session)), set()
+                return await self._registry.in_transaction(
+                    lambda session: self._enter(new, steps, writer, session)
+                ), set()
             except DuplicateKeyError:
                 # Another call has just made the same tenant, or the same shared database: look again.
                 continue
         raise Conflict("tenant.changed", f"the tenant {new.tenant_id} is being changed all the time", "try again")
 
-    async def _enter(self, new: NewTenant, steps: _Steps, session: AsyncClientSession) -> Document:
+    async def _enter(self, new: NewTenant, steps: _Steps, writer: Writer, session: AsyncClientSession) -> Document:
         """Write down a tenant, which database holds it, and its journal, all in the session's transaction."""
         name = (
             self._names.tenant_database(new.tenant_id)
             if new.placement == "dedicated"
             else await self._shared_database(session)
         )
-        document = self._document(new, name)
+        document = self._document(new, name, writer)
         await self._join(name, document, session)
         tenants = await self._registry.collection("tenants")
         await tenants.insert_one(document, session=session)
         await steps.begin(self._names_used(document), session)
         return document
 
-    def _document(self, new: NewTenant, name: str) -> Document:
+    def _document(self, new: NewTenant, name: str, writer: Writer) -> Document:
         if new.placement == "dedicated":
-            login = self._names.tenant_role(new.tenant_id)
-            config: dict[str, str] = {"connection_string": self._endpoint.mongo_for_all(name, login, generate())}
+            url = self._endpoint.mongo_for_all(name, self._names.tenant_role(new.tenant_id), generate())
+            config: dict[str, str] = {}
         else:
             # The service's login opens it; a secret that many share is not copied into each tenant's document.
-            config = {"connection_string": self._endpoint.mongo_for_all(name), "shard_key": "tenant_id"}
+            url = self._endpoint.mongo_for_all(name)
+            config = {"shard_key": "tenant_id"}
+        config["connection_string"] = writer.seal(new.tenant_id, CONNECTION_STRING, url)
         labels = {"tier": new.tier, "region": new.region}
         return {
             "tenant_id": new.tenant_id,
@@ -161,7 +174,7 @@ class Provisioning:
         return [("postgres_roles", roles), ("postgres_extensions_view", view)]
 
     def _in_mongo(self, document: Document) -> list[Step]:
-        config = document["database_config"]
+        tenant_id, config = document["tenant_id"], document["database_config"]
         name, shared = config["database_name"], config["type"] == "shared"
 
         async def insights() -> None:
@@ -170,7 +183,8 @@ class Provisioning:
 
         async def user() -> None:
             client = await self._mongo.service("registry")
-            held = login_of(Secret(config["connection_string"]))
+            url = await connection_string(self._sealer(tenant_id), tenant_id, config["connection_string"])
+            held = login_of(Secret(url))
             roles = [{"role": "readWrite", "db": name}]
             try:
                 await client[name].command("createUser", held.login, pwd=held.password, roles=roles)
@@ -188,6 +202,9 @@ class Provisioning:
             await ensure_role(client[USERS], _INSIGHTS_SERVICE, self._names, shared_databases)
 
         return [("mongo_insights", insights), ("mongo_right", right) if shared else ("mongo_user", user)]
+
+    def _sealer(self, tenant_id: str) -> Sealer:
+        return Sealer(self._keysets, tenant_id, CONNECTION)
 
     async def _join(self, name: str, document: Document, session: AsyncClientSession | None = None) -> None:
         """Put a tenant down as held by a database, which is put down itself if it is new."""

@@ -69,6 +69,10 @@ class Registry:
         """
         return (await self._read(check_tenant_id(tenant_id))).tenant
 
+    async def entry(self, tenant_id: str) -> Entry:
+        """As `get`, with what it takes to reach its data."""
+        return await self._read(check_tenant_id(tenant_id))
+
     async def list(
         self, *, status: Status | None = None, region: str | None = None, after: str = "", limit: int = 100
     ) -> list[Tenant]:

@@ -95,7 +95,11 @@ class NewTenant:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A tenant with what a scope needs to reach it; it is kept inside the library."""
+    """A tenant with what a scope needs to reach it; it is kept inside the library.
+
+    Attributes:
+        connection_string: as it is stored: sealed, unless an earlier release wrote it.
+    """
 
     tenant: Tenant
     connection_string: Secret

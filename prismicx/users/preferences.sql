@@ -25,3 +25,16 @@ DELETE FROM user_preferences.preferences WHERE user_id = $1 AND preference_key =
 
 -- name: user_exists
 SELECT id FROM user_data.users WHERE id = $1
+
+-- name: user_and_secrets
+SELECT u.id, ARRAY(
+    SELECT p.preference_key FROM user_preferences.preferences p
+    WHERE p.user_id = u.id AND p.preference_key = ANY ($2::text[]) AND p.preference_value::text LIKE '"pxsealed:%'
+) AS secrets
+FROM user_data.users u WHERE u.id = $1
+
+-- name: find
+SELECT p.user_id FROM user_preferences.preferences p
+WHERE p.preference_key = $1
+  AND EXISTS (SELECT FROM unnest($2::text[]) AS begins (text) WHERE starts_with(p.preference_value::text, begins.text))
+ORDER BY p.user_id

@@ -15,8 +15,11 @@ from prismicx.clock import utc_now
 from prismicx.engines.scoped_sql import Sql
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
 from prismicx.pages import Page, check_limit, cursor_of, key_of
+from prismicx.sealing.sealer import Sealer
+from prismicx.sealing.values import is_sealed
 from prismicx.statements import Statements
 from prismicx.users import passwords
+from prismicx.users.private import PRIVATE_KEY, kept_metadata, stored_metadata
 from prismicx.users.values import INVALID, Status, User, UserValues, normal_email, user_of
 from prismicx.versions import stale
 
@@ -30,12 +33,14 @@ class Users:
 
     Args:
         open_sql: opens a transaction of the tenant on the tables of users.
+        sealer: of what metadata holds under ``private``.
     """
 
-    def __init__(self, tenant_id: str, open_sql: Callable[[], Sql], trace: Trace) -> None:
+    def __init__(self, tenant_id: str, open_sql: Callable[[], Sql], sealer: Sealer, trace: Trace) -> None:
         self._trace = trace
         self._tenant_id = tenant_id
         self._open_sql = open_sql
+        self._sealer = sealer
 
     @audited("user.create", made=lambda user: user.id)
     async def create(
@@ -54,18 +59,21 @@ class Users:
         Raises:
             InvalidInput: ``user.invalid`` or ``user.password_invalid``.
             Conflict: ``user.email_taken``.
+            Unavailable, Conflict: ``keys.*`` when there is something ``private`` and it cannot be sealed.
         """
         values = UserValues(username, email, first_name, last_name, role, "active", metadata or {})
+        key = uuid.uuid4()
+        stored = await stored_metadata(self._sealer, key, values)
         kept = passwords.UNUSABLE if password is None else await passwords.hashed(passwords.check_password(password))
         try:
             async with self._open_sql() as sql:
                 row = await sql.fetchrow(
-                    queries.add, uuid.uuid4(), self._tenant_id, values.username, values.email, kept, values.first_name,
-                    values.last_name, values.role, values.status, utc_now(), values.metadata_text,
+                    queries.add, key, self._tenant_id, values.username, values.email, kept, values.first_name,
+                    values.last_name, values.role, values.status, utc_now(), stored,
                 )  # fmt: skip
         except asyncpg.UniqueViolationError as error:
             raise email_taken(values.email) from error
-        return user_of(_there(row))
+        return await self._user(_there(row))
 
     async def get(self, user_id: uuid.UUID | str) -> User:
         """A user by its id.
@@ -79,7 +87,7 @@ class Users:
             row = await sql.fetchrow(queries.get, key)
         if row is None:
             raise unknown_user(key)
-        return user_of(row)
+        return await self._user(row)
 
     async def by_email(self, email: str) -> User:
         """A user by its address, in capitals or small letters.
@@ -93,7 +101,7 @@ class Users:
             row = await sql.fetchrow(queries.by_email, self._tenant_id, wanted)
         if row is None:
             raise unknown_user(wanted)
-        return user_of(row)
+        return await self._user(row)
 
     async def by_username(self, username: str) -> User:
         """The user of that name. Names need not be unique: addresses are.
@@ -110,7 +118,7 @@ class Users:
             raise Conflict(
                 "user.ambiguous", f"several users are named {quoted(username)}", "ask by e-mail address or id"
             )
-        return user_of(rows[0])
+        return await self._user(rows[0])
 
     async def list(
         self,
@@ -138,7 +146,7 @@ class Users:
         ]
         async with self._open_sql() as sql:
             rows = await sql.fetch(queries.list, self._tenant_id, begin, *filters, pattern, size + 1)
-        items = [user_of(row) for row in rows[:size]]
+        items = [await self._user(row) for row in rows[:size]]
         return Page(items, cursor_of("users", items[-1].email) if len(rows) > size else None)
 
     @audited("user.update", subject="user_id")
@@ -238,13 +246,15 @@ class Users:
                 # With the hash that was checked: a password set meanwhile counts.
                 found = await sql.fetchrow(queries.logged_in, row["id"], kept, utc_now(), stronger)
             if found is not None:
-                return user_of(found)
+                return await self._user(found)
         elif row is None:
             await passwords.matches(None, password)
         raise Denied("user.login_refused", "address and password do not fit an active user", "check both")
 
     async def _change(self, user_id: uuid.UUID | str, version: str | None, changes: Mapping[str, Any]) -> User:
         key = check_user_id(user_id)
+        if PRIVATE_KEY in (changes.get("metadata") or ()):
+            await self._sealer.writer()  # no row waits, locked, for the key service
         try:
             async with self._open_sql() as sql:
                 row = await sql.fetchrow(queries.get_for_update, key)
@@ -257,13 +267,23 @@ class Users:
                     held.username, held.email, held.first_name, held.last_name, held.role, held.status, held.metadata
                 )
                 values = replace(before, **changes)
+                if "metadata" in changes:
+                    stored = await stored_metadata(self._sealer, key, values)
+                else:
+                    stored = await kept_metadata(self._sealer, key, held, row["metadata"])
                 changed = await sql.fetchrow(
                     queries.update, key, values.username, values.email, values.first_name, values.last_name,
-                    values.role, values.status, values.metadata_text, utc_now(after=held.updated_at),
+                    values.role, values.status, stored, utc_now(after=held.updated_at),
                 )  # fmt: skip
         except asyncpg.UniqueViolationError as error:
             raise email_taken(str(changes.get("email"))) from error
-        return user_of(_there(changed))
+        return await self._user(_there(changed))
+
+    async def _user(self, row: asyncpg.Record) -> User:
+        user = user_of(row)
+        if is_sealed(user.metadata.get(PRIVATE_KEY)):
+            return replace(user, metadata=await self._sealer.opened(user.id, user.metadata, [PRIVATE_KEY]))
+        return user
 
 
 def check_user_id(value: object) -> uuid.UUID:

@@ -17,7 +17,9 @@ from prismicx.audit.tracing import Trace, audited
 from prismicx.clock import utc_now
 from prismicx.engines.scoped_sql import Sql
 from prismicx.errors import Conflict, InvalidInput, PrismicXError, quoted
+from prismicx.sealing.sealer import Sealer, Writer
 from prismicx.users import passwords
+from prismicx.users.private import PRIVATE_KEY, with_private
 from prismicx.users.repository import Users, queries
 from prismicx.users.values import User, UserValues
 
@@ -41,14 +43,30 @@ class Imported:
     skipped: int
 
 
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote.
+
+    Attributes:
+        users: how many.
+        private_left_out: of how many what is private was left out.
+    """
+
+    users: int
+    private_left_out: int
+
+
 class Transfer:
     """Reads and writes the users of one tenant."""
 
-    def __init__(self, tenant_id: str, users: Users, open_sql: Callable[[], Sql], trace: Trace) -> None:
+    def __init__(
+        self, tenant_id: str, users: Users, open_sql: Callable[[], Sql], sealer: Sealer, trace: Trace
+    ) -> None:
         self._trace = trace
         self._tenant_id = tenant_id
         self._users = users
         self._open_sql = open_sql
+        self._sealer = sealer
 
     @audited("user.import", told=lambda found: {"added": found.added, "skipped": found.skipped})
     async def read(
@@ -59,7 +77,8 @@ class Transfer:
         skip_known: bool = False,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Imported:
-        """Add users, all or none. They have no password until one is set.
+        """Add users, all or none. They have no password until one is set. What is ``private`` in their metadata is
+        given opened, and sealed where it is stored.
 
         Args:
             skip_known: leave out whose address the tenant has, or the file had, already.
@@ -68,32 +87,50 @@ class Transfer:
         Raises:
             InvalidInput: ``import.invalid`` with the lines that are wrong.
             Conflict: ``import.known`` with the lines whose addresses are taken.
+            Unavailable, Conflict: ``keys.*`` when there is something ``private`` and it cannot be sealed.
         """
         added = read = 0
+        first: Writer | None = None
         async with self._open_sql() as sql:
             for batch in _batches(_rows(source, format)):
                 values = _checked(batch)
-                added += await self._add(sql, values, skip_known)
+                writer = None
+                if any(PRIVATE_KEY in user.metadata for _, user in values):
+                    writer = await self._sealer.writer()
+                    first = first or writer
+                added += await self._add(sql, values, skip_known, writer)
                 read += len(values)
                 progress(read)
+            if first is not None:
+                # This may have taken longer than a key that was rotated meanwhile is kept.
+                await self._sealer.check_still_kept(first)
         return Imported(added, read - added)
 
-    @audited("user.export", told=lambda count: {"count": count})
-    async def write(self, target: TextIO, format: Format) -> int:
-        """Write every user but its password, in the order of addresses; how many there were."""
-        count = 0
+    @audited("user.export", told=lambda exported: {"count": exported.users})
+    async def write(self, target: TextIO, format: Format, *, private: bool = False) -> Exported:
+        """Write every user but its password, in the order of addresses.
+
+        Args:
+            private: also write, opened, what is ``private`` in their metadata; else it is left out.
+
+        Raises:
+            Unavailable, Conflict, Denied: ``keys.*`` when it is to be written and cannot be opened.
+        """
+        count = left_out = 0
         writer = csv.DictWriter(target, _WRITTEN, lineterminator="\n")
         if format == "csv":
             writer.writeheader()
         async for user in self._all():
-            held = {**asdict(user), "metadata": dict(user.metadata)}
+            metadata = {key: user.metadata[key] for key in user.metadata if private or key != PRIVATE_KEY}
+            left_out += len(user.metadata) - len(metadata)
+            held = {**asdict(user), "metadata": metadata}
             plain = {name: _text(held[name]) if name != "metadata" else held[name] for name in _WRITTEN}
             if format == "csv":
                 writer.writerow({**plain, "metadata": json.dumps(plain["metadata"], ensure_ascii=False)})
             else:
                 target.write(json.dumps(plain, ensure_ascii=False) + "\n")
             count += 1
-        return count
+        return Exported(count, left_out)
 
     async def _all(self) -> AsyncIterator[User]:
         after: str | None = None
@@ -105,22 +142,30 @@ class Transfer:
             if after is None:
                 return
 
-    async def _add(self, sql: Sql, values: list[tuple[int, UserValues]], skip_known: bool) -> int:
+    async def _add(
+        self, sql: Sql, values: list[tuple[int, UserValues]], skip_known: bool, writer: Writer | None
+    ) -> int:
         lines: dict[str, int] = {}
         for line, user in values:
             if user.email in lines and not skip_known:
                 raise _known([(line, user.email)], f"as line {lines[user.email]} does")
             lines.setdefault(user.email, line)
         users = [user for _, user in values]
+        keys = [uuid.uuid4() for _ in users]
         columns = [
-            [uuid.uuid4() for _ in users],
+            keys,
             [user.username for user in users],
             [user.email for user in users],
             [user.first_name for user in users],
             [user.last_name for user in users],
             [user.role for user in users],
             [user.status for user in users],
-            [user.metadata_text for user in users],
+            [
+                with_private(writer, key, user)
+                if writer is not None and PRIVATE_KEY in user.metadata
+                else user.metadata_text
+                for key, user in zip(keys, users, strict=True)
+            ],
         ]
         moment = utc_now()
         statement = queries.add_new if skip_known else queries.add_many

@@ -28,7 +28,8 @@ class User:
     Attributes:
         email: in small letters, unique within the tenant.
         created_at, updated_at, last_login_at: aware, UTC.
-        metadata: a JSON object of at most 16 KiB.
+        metadata: a JSON object of at most 16 KiB. What is under ``private`` is sealed where it is stored; where that
+            cannot be opened, asking for it raises why, and the rest is there.
     """
 
     id: uuid.UUID

@@ -1,0 +1,1 @@
+"""Sealed fields: what is encrypted for a tenant before an engine stores it."""
