@@ -16,6 +16,7 @@ from prismicx import PrismicXError, ScopedCollection, TenantScope
 from prismicx.credentials import Credentials
 from prismicx.engines.endpoints import locate
 from prismicx.names import Names
+from prismicx.platform import open_platform
 from prismicx.settings import Settings
 
 
@@ -149,11 +150,10 @@ async def in_mongo(thief: TenantScope, victim: Victim) -> AsyncIterator[Attempt]
 
 
 async def with_own_logins(settings: Settings, thief: str, victim_database: str) -> AsyncIterator[Attempt]:
-    """Past the library: the thief's own MongoDB login, which an operator reads from the registry, and a service's."""
-    url = locate(settings).mongo.url
-    async with AsyncMongoClient[dict[str, Any]](url) as operator:
-        entry = await operator["tenant_registry"]["tenants"].find_one({"tenant_id": thief}) or {}
-    async with AsyncMongoClient[dict[str, Any]](entry["database_config"]["connection_string"]) as client:
+    """Past the library: the thief's own MongoDB login, which is sealed in the registry, and a service's."""
+    async with open_platform(settings) as px:
+        url = await px._connection_string(await px._registry.entry(thief))
+    async with AsyncMongoClient[dict[str, Any]](url) as client:
         theirs = client[victim_database]["user_insights"]
         tries: list[tuple[str, Awaitable[Any]]] = [
             ("find in the other's database", theirs.find_one({})),

@@ -120,7 +120,14 @@ class Platform:
     async def _connection_string(self, entry: Entry) -> str:
         tenant_id = entry.tenant.tenant_id
         sealer = Sealer(self._keysets, tenant_id, CONNECTION)
-        return await connection_string(sealer, tenant_id, entry.connection_string)
+        try:
+            return await connection_string(sealer, tenant_id, entry.connection_string)
+        except Denied:
+            # What the registry was remembered to hold may have been sealed by a key that is retired by now.
+            now = await self._registry.entry(tenant_id)
+            if now.connection_string == entry.connection_string:
+                raise
+            return await connection_string(sealer, tenant_id, now.connection_string)
 
     async def _status_of(self, tenant_id: str) -> str:
         return (await self._registry.get(tenant_id)).status

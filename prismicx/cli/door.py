@@ -22,6 +22,7 @@ from rich.table import Table
 
 from prismicx.audit.values import acting
 from prismicx.errors import InvalidInput, PrismicXError
+from prismicx.sealing.values import PartlyOpened
 from prismicx.settings import Loaded, Settings, load
 
 T = TypeVar("T")
@@ -84,8 +85,9 @@ def shown(text: str) -> str:
 
 def pairs(data: Mapping[str, Any]) -> None:
     """A mapping, one line a key."""
-    width = max((len(key) for key in data), default=0)
-    for key, value in data.items():
+    held = data.shown() if isinstance(data, PartlyOpened) else data
+    width = max((len(key) for key in held), default=0)
+    for key, value in held.items():
         click.echo(f"{key.replace('_', ' '):<{width}}  {_cell(value)}")
 
 
@@ -193,6 +195,8 @@ def _cell(value: Any) -> str:
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, PartlyOpened):
+        return _cell(value.shown())
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {_cell(item)}" for key, item in value.items()) or "-"
     if isinstance(value, (list, tuple)):
@@ -203,4 +207,4 @@ def _cell(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
-    return str(value)
+    return value.shown() if isinstance(value, PartlyOpened) else str(value)

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from prismicx.cli import sealing
 from prismicx.cli.door import Door, command, pairs, table
 from prismicx.engines.embedded import keys as embedded
 from prismicx.engines.embedded.directory import DataDirectory
@@ -38,11 +39,15 @@ def of_store(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def key() -> None:
-    """The key service: serve, status, its store and its tokens.
+    """The key service: serve, status, its store and its tokens; keys of tenants: rotate, seal, destroy.
 
     The root key is taken from --root-key-file, --passphrase-file or the variable PRISMICX_ROOT_KEY; without any of them
     it is root.key of the data directory.
     """
+
+
+for item in (sealing.rotate, sealing.seal, sealing.destroy):
+    key.add_command(item)
 
 
 @command(key, "init")
@@ -75,8 +80,12 @@ def serve(door: Door, store: Path | None, root_key_file: Path | None, passphrase
 
 
 @command(key, "status")
-def status(door: Door) -> None:
+@click.option("--tenant", "tenant_id", metavar="ID", help="Instead: a tenant's keys, and what each sealed.")
+def status(door: Door, tenant_id: str | None) -> None:
     """The key service of the settings, and whether it takes our tokens. Exit code 6 when it does not answer."""
+    if tenant_id is not None:
+        sealing.show_tenant(door, tenant_id)
+        return
 
     async def ask() -> dict[str, Any]:
         endpoint = locate_keys(door.settings)

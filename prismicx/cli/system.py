@@ -13,6 +13,7 @@ import click
 from prismicx.cli.door import Door, command, json_object, pairs, table
 from prismicx.cli.scope import in_scope, of_tenant
 from prismicx.platform import open_platform
+from prismicx.settings import MASK
 from prismicx.systems.catalogue import STATUSES, Catalogue, Published, System
 from prismicx.systems.folders import AUTO, FORMATS, Identity, read_folder
 from prismicx.systems.installation import Installations
@@ -179,10 +180,10 @@ def configure(door: Door, system_id: str, tenant_id: str, **options: Any) -> Non
 @command(system, "installed")
 @of_tenant
 def installed(door: Door, tenant_id: str) -> None:
-    """The systems a tenant has, installations that failed included."""
+    """The systems a tenant has, installations that failed included. What is secret of a configuration is not shown."""
     found = in_scope(door, tenant_id, lambda scope: scope.systems.list())
     columns = ["system_id", "type", "version", "status", "schema", "configuration", "features", "error_message"]
-    door.show([asdict(item) for item in found], lambda rows: table(rows, columns))
+    door.show([described(item) for item in found], lambda rows: table(rows, columns))
 
 
 def _publish_state(door: Door, system_id: str, verb: Callable[[Catalogue, str], Coroutine[Any, Any, System]]) -> None:
@@ -207,4 +208,12 @@ def chosen(configuration: str | None, enable: Sequence[str], disable: Sequence[s
 def change(door: Door, tenant_id: str, operation: Callable[[Installations], Coroutine[Any, Any, Installation]]) -> None:
     """Change a system of a tenant, and show it."""
     changed = in_scope(door, tenant_id, lambda scope: operation(scope.systems))
-    door.show({"tenant_id": tenant_id, **asdict(changed)}, pairs)
+    door.show({"tenant_id": tenant_id, **described(changed)}, pairs)
+
+
+def described(found: Installation) -> dict[str, Any]:
+    """An installation with a mask in the place of what is secret."""
+    held = asdict(found)
+    secrets = held.pop("secrets")
+    masked = {key: MASK if key in secrets else found.configuration[key] for key in found.configuration}
+    return {**held, "configuration": masked}

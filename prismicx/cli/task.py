@@ -26,21 +26,29 @@ def task() -> None:
 @click.option("--service", required=True, help="The service that is to run it.")
 @click.option("--type", required=True, help="Type, such as widget or welcome.")
 @click.option("--payload", default="{}", help="A JSON object.")
+@click.option("--secret", multiple=True, metavar="KEY", help="Seal this key of the payload; may be repeated.")
 @click.option("--priority", type=float, default=0, show_default=True, help="The higher, the earlier.")
 @click.option("--many", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True), metavar="FILE",
               help="A payload a line, as JSON; a task for each.")  # fmt: skip
 def enqueue(
-    door: Door, tenant_id: str, service: str, type: str, payload: str, priority: float, many: Path | None
+    door: Door,
+    tenant_id: str,
+    service: str,
+    type: str,
+    payload: str,
+    secret: tuple[str, ...],
+    priority: float,
+    many: Path | None,
 ) -> None:
     """Put a task, or many, where their service will find them."""
     if many is None:
         held = json_object("payload", payload)
         show_one(door, tenant_id, lambda scope: scope.tasks.enqueue(
-            service=service, type=type, payload=held, priority=priority), asdict)  # fmt: skip
+            service=service, type=type, payload=held, priority=priority, secret=secret), asdict)  # fmt: skip
         return
     with sys.stdin if str(many) == "-" else many.open(encoding="utf-8") as source:
         lines = [(number, line) for number, line in enumerate(source, 1) if line.strip()]
-    tasks = [NewTask(service, type, json_object(f"line {number}", line), priority) for number, line in lines]
+    tasks = [NewTask(service, type, json_object(f"line {number}", line), priority, secret) for number, line in lines]
     done = in_scope(door, tenant_id, lambda scope: scope.tasks.enqueue_many(tasks))
     door.show({"enqueued": len(done)}, pairs)
 

@@ -146,13 +146,18 @@ def import_command(door: Door, file: Path, tenant_id: str, form: Any, skip_known
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @of_tenant
 @click.option("--format", "form", type=click.Choice(FORMATS), help="As the file's name says, unless given.")
-def export(door: Door, file: Path, tenant_id: str, form: Any) -> None:
+@click.option(
+    "--with-private", is_flag=True, help="Also what is private in metadata, opened: the file is a secret then."
+)
+def export(door: Door, file: Path, tenant_id: str, form: Any, with_private: bool) -> None:
     """Write all users to CSV or JSON lines (`-` for standard output), without passwords."""
     kind: Format = form or _format_of(file)
     with written(file) as target:
-        count = in_scope(door, tenant_id, lambda scope: scope.user_transfer.write(target, kind))
+        done = in_scope(door, tenant_id, lambda scope: scope.user_transfer.write(target, kind, private=with_private))
+    if done.private_left_out:
+        door.tell(f"of {done.private_left_out} users what is private was left out: --with-private writes it")
     if str(file) != "-":
-        door.show({"exported": count}, pairs)
+        door.show({"exported": done.users}, pairs)
 
 
 @command(preference, "list")
@@ -179,13 +184,14 @@ def get_preference(door: Door, user_id: str, key: str, tenant_id: str) -> None:
 @click.argument("user_id", metavar="USER")
 @click.argument("values", nargs=-1, required=True, metavar="KEY=JSON...")
 @of_tenant
-def set_preferences(door: Door, user_id: str, values: tuple[str, ...], tenant_id: str) -> None:
+@click.option("--secret", is_flag=True, help="Seal them; what was secret before stays so until it is unset.")
+def set_preferences(door: Door, user_id: str, values: tuple[str, ...], tenant_id: str, secret: bool) -> None:
     """Set preferences, such as theme='"dark"' columns=3."""
     given = {}
     for item in values:
         key, _, text = item.partition("=")
         given[key] = json_value(key, text)
-    in_scope(door, tenant_id, lambda scope: scope.preferences.set(user_id, given))
+    in_scope(door, tenant_id, lambda scope: scope.preferences.set(user_id, given, secret=secret))
     door.show({"set": sorted(given)}, pairs)
 
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection
@@ -134,7 +134,7 @@ class Keysets:
         """The time as the MongoDB server has it: one clock for all processes."""
         hello = await (await self._mongo.service("keys")).admin.command("hello")
         found: datetime = hello["localTime"]
-        return found
+        return found if found.tzinfo else found.replace(tzinfo=UTC)  # replies to commands are read without a zone
 
     async def replace(self, document: Document, changes: Mapping[str, Any]) -> bool:
         """Change what is kept of a keyset, unless somebody else has changed it since it was read."""

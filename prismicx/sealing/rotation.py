@@ -74,13 +74,16 @@ class Sealing:
     Attributes:
         sealed: values sealed anew, by the place.
         retired: ids of keys that were retired.
-        waiting: until when keys that seal nothing any more are kept, because processes may still hold them.
+        waiting: until when keys that seal nothing any more are kept, because processes may still hold them, by the
+            clock of MongoDB's server.
+        wait_seconds: how long that is from now.
         left: values that are still under older keys, or plain.
     """
 
     sealed: dict[str, int]
     retired: tuple[int, ...]
     waiting: datetime | None
+    wait_seconds: float
     left: int
 
 
@@ -184,7 +187,8 @@ class Rotation:
         for document in await self._live(tenant_id):
             used = _used(document["data_class"], tallies)
             left += sum(count for key_id, count in used.items() if key_id != document["key_ids"][0])
-        return Sealing(sealed, tuple(retired), waiting, left)
+        seconds = (waiting - began).total_seconds() if waiting is not None else 0.0
+        return Sealing(sealed, tuple(retired), waiting, seconds, left)
 
     async def status(self, tenant_id: str) -> list[KeysetStatus]:
         """The keysets of a tenant, and how many values each key sealed. It reads all of them."""

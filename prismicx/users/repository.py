@@ -263,9 +263,8 @@ class Users:
                 held = user_of(row)
                 if version not in (None, held.version):
                     raise Conflict("user.changed", *stale(f"the user {key}", held.version, version))
-                before = UserValues(
-                    held.username, held.email, held.first_name, held.last_name, held.role, held.status, held.metadata
-                )
+                # Without the metadata: what is kept of it is kept as it is stored.
+                before = UserValues(held.username, held.email, held.first_name, held.last_name, held.role, held.status)
                 values = replace(before, **changes)
                 if "metadata" in changes:
                     stored = await stored_metadata(self._sealer, key, values)

@@ -259,7 +259,7 @@ async def test_a_tenants_login_opens_its_own_database_only(
     async with px.tenant(other) as scope:
         await (await scope.collection("user_insights")).insert_one(insight("theirs"))
     entry = await px._registry.routable(pair[0])
-    client = open_client(entry.connection_string, 5)
+    client = open_client(await px._connection_string(entry), 5)
     try:
         assert await client[entry.tenant.database]["user_insights"].count_documents({}) >= 0
         foreign = client[made.database]["user_insights"]
