@@ -21,6 +21,7 @@ from benchmarks import (
     import_users,
     insights,
     provisioning,
+    sealing,
 )
 from benchmarks.measure import Claim, machine
 from prismicx import doctor
@@ -39,8 +40,9 @@ CLAIMS: dict[str, Callable[[Settings, bool], Awaitable[Claim | list[Claim]]]] = 
     "insights": insights.measure,
     "fleet": fleet.measure,
     "context": context.measure,
+    "sealing": sealing.measure,
 }
-FILES = {"fleet.md": ["fleet"], "security.md": ["context"]}
+FILES = {"fleet.md": ["fleet"], "security.md": ["context"], "sealing.md": ["sealing"]}
 FILES["foundation.md"] = [name for name in CLAIMS if name not in {name for names in FILES.values() for name in names}]
 """Where what was measured is written, when all that belongs there was."""
 RESULTS = Path(__file__).parent / "results"

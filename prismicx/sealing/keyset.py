@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from prismicx.errors import Denied
 from prismicx.sealing.fields import SEARCH, DataClass
-from prismicx.sealing.values import Sealed, Spot, encode, joined, parse
+from prismicx.sealing.values import Sealed, Spot, encode, head_of, joined, parse
 
 _DIGEST = 16
 """Bytes of a hash: 128 bits, so that two values never share one by chance."""
@@ -41,7 +42,7 @@ class Keyset:
 
     def seal(self, spot: Spot, value: Any, digest: str = "-") -> str:
         """A JSON value, sealed for its spot."""
-        head = Sealed(self.data_class, digest, self.primary, b"").head
+        head = head_of(self.data_class, digest, self.primary)
         data = _encode_json(value).encode()
         return head + encode(self._primitive.encrypt(data, spot.associated(head)))
 
@@ -51,13 +52,15 @@ class Keyset:
         Raises:
             Denied: ``keys.cannot_open`` for whatever was not sealed for this spot by one of these keys.
         """
-        sealed = parse(text)
+        return self.open_parsed(spot, parse(text))
+
+    def open_parsed(self, spot: Spot, sealed: Sealed | None) -> Any:
+        """As `open`, of what `parse` gave."""
         if sealed is None or sealed.data_class != self.data_class or sealed.key_id not in self.key_ids:
             raise cannot_open(spot)
-        tink = _tink()
         try:
             return json.loads(self._primitive.decrypt(sealed.ciphertext, spot.associated(sealed.head)))
-        except tink.TinkError:
+        except _tink().TinkError:
             raise cannot_open(spot) from None
 
     def digests(self, spot: Spot, value: Any) -> tuple[str, ...]:
@@ -69,7 +72,7 @@ class Keyset:
         # Hashed first: what Tink's Python hands over to its core is then of one size.
         fixed = hashlib.sha256(data).digest()
         made = self._primitive.all()
-        return tuple(f"{key_id}.{encode(made[key_id].compute(fixed, _DIGEST))}" for key_id in self.key_ids)
+        return tuple(f"{key_id}.{_short(made[key_id].compute(fixed, _DIGEST))}" for key_id in self.key_ids)
 
     def with_new_key(self) -> Keyset:
         """With one key more, which seals from now on."""
@@ -124,6 +127,10 @@ def cannot_open(spot: Spot) -> Denied:
     )
 
 
+def _short(digest: bytes) -> str:
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
 def _merged(held: Keyset, fresh: Keyset) -> Keyset:
     if set(held.key_ids) & set(fresh.key_ids):  # ids are 32 random bits
         return held.with_new_key()
@@ -148,8 +155,3 @@ def _tink() -> Any:
     aead.register()
     prf.register()
     return tink
-
-
-def order(key_ids: Sequence[int], primary: int) -> tuple[int, ...]:
-    """Ids with the primary one first."""
-    return (primary, *(key_id for key_id in key_ids if key_id != primary))

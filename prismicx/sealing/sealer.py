@@ -10,7 +10,7 @@ from prismicx.errors import Conflict, Denied, PrismicXError
 from prismicx.sealing.fields import SEARCH, Field
 from prismicx.sealing.keyset import Keyset, cannot_open
 from prismicx.sealing.keysets import LOG, Keysets
-from prismicx.sealing.values import PartlyOpened, Sealed, Spot, is_sealed, parse
+from prismicx.sealing.values import PartlyOpened, Sealed, Spot, beginning_of, is_sealed, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,16 @@ class Sealer:
         """
         spot = Spot(self._tenant_id, self._field, str(row), name)
         data_class = self._field.data_class
-        keyset = await self._keysets.open(self._tenant_id, data_class)
+        keyset = self._keysets.known(self._tenant_id, data_class)
+        if keyset is None:
+            keyset = await self._keysets.open(self._tenant_id, data_class)
         sealed = parse(text)
         if sealed is not None and (keyset is None or sealed.key_id not in keyset.key_ids):
             keyset = await self._keysets.with_key(self._tenant_id, data_class, sealed.key_id)
         try:
             if keyset is None:
                 raise cannot_open(spot)
-            return keyset.open(spot, text)
+            return keyset.open_parsed(spot, sealed)
         except Denied as error:
             LOG.warning("%s", error.message)
             raise
@@ -129,7 +131,7 @@ class Sealer:
         if search is None:
             return []
         digests = search.digests(Spot(self._tenant_id, self._field, "", name), value)
-        return [Sealed(self._field.data_class, digest, 0, b"").head.removesuffix("0:") for digest in digests]
+        return [beginning_of(self._field.data_class, digest) for digest in digests]
 
     async def check_still_kept(self, writer: Writer) -> None:
         """See that what a writer sealed a while ago will open.

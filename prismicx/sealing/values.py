@@ -1,17 +1,16 @@
 """A sealed value as it is stored: a text with a prefix of its own, which no caller may store as plain data.
 
 ``pxsealed:1:<data class>:<hash>:<key id>:<ciphertext>``: the hash is ``-`` where the field is not searchable, else
-``<id of the search key>.<hash>``; the ciphertext is AES-256-GCM of the value's JSON, in base64 without padding.
+``<id of the search key>.<hash>``; the ciphertext is AES-256-GCM of the value's JSON, in base64.
 Everything before the ciphertext, and where the value belongs, is bound into it.
 """
 
 from __future__ import annotations
 
-import base64
 import binascii
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from prismicx.errors import InvalidInput, PrismicXError
@@ -20,10 +19,8 @@ from prismicx.sealing.fields import DataClass, Field
 MARK = "pxsealed:"
 """What begins like this is sealed, or is refused."""
 
-_FORM = re.compile(
-    r"pxsealed:1:([a-z]{1,20}):(-|[1-9][0-9]{0,9}\.[A-Za-z0-9_-]{22}):([1-9][0-9]{0,9}):([A-Za-z0-9_-]+)"
-)
-_LARGEST = 2**32
+_SHORTEST = 33
+"""Bytes of a ciphertext: Tink's 5 that name the key, a nonce of 12, a tag of 16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +28,32 @@ class Sealed:
     """The parts of a sealed value.
 
     Attributes:
+        head: all but the ciphertext, as it was written: it is bound into the ciphertext.
         digest: the keyed hash with the id of its key, or ``-``.
         key_id: of the key that sealed it.
     """
 
+    head: str
     data_class: str
     digest: str
     key_id: int
     ciphertext: bytes
 
-    def text(self) -> str:
-        """As it is stored."""
-        return f"{self.head}{encode(self.ciphertext)}"
-
-    @property
-    def head(self) -> str:
-        """All but the ciphertext."""
-        return f"{MARK}1:{self.data_class}:{self.digest}:{self.key_id}:"
-
     @property
     def search_key_id(self) -> int | None:
         """The id of the key that made the hash."""
-        return None if self.digest == "-" else int(self.digest.partition(".")[0])
+        number = self.digest.partition(".")[0]
+        return int(number) if number.isascii() and number.isdigit() else None
+
+
+def head_of(data_class: str, digest: str, key_id: int) -> str:
+    """What a sealed value begins with."""
+    return f"{beginning_of(data_class, digest)}{key_id}:"
+
+
+def beginning_of(data_class: str, digest: str) -> str:
+    """What all values with a hash begin with, whichever key sealed them."""
+    return f"{MARK}1:{data_class}:{digest}:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Spot:
 
     def associated(self, head: str) -> bytes:
         """What is bound into the ciphertext: every part with its length before it, so that none runs into another."""
-        return joined("sealed", self.tenant_id, self.field.place, self.field.field, self.name, self.row, head)
+        return _field_of(self.tenant_id, self.field, self.name) + _part(self.row) + _part(head)
 
 
 def is_sealed(value: object) -> bool:
@@ -90,19 +91,24 @@ def check_plain(code: str, label: str, value: object) -> None:
 
 
 def parse(text: object) -> Sealed | None:
-    """The parts of a sealed value in its one form; None for anything else."""
-    found = _FORM.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
+    """The parts of a sealed value in its one form; None for anything else. What the head says is not checked here: it
+    is bound into the ciphertext."""
+    if not isinstance(text, str) or not text.startswith(MARK):
+        return None
+    head, _, tail = text.rpartition(":")
+    parts = head.split(":")
+    if len(parts) != 5 or parts[1] != "1" or not (parts[4].isascii() and parts[4].isdigit()) or len(parts[4]) > 10:
         return None
     try:
-        ciphertext = _decode(found[4])
+        ciphertext = binascii.a2b_base64(tail, strict_mode=True)
     except ValueError:
         return None
-    key_id = int(found[3])
-    # Tink puts the id into the ciphertext as well; AES-GCM adds a nonce of 12 bytes and a tag of 16.
-    if key_id >= _LARGEST or len(ciphertext) < 33 or ciphertext[:5] != b"\x01" + key_id.to_bytes(4, "big"):
+    key_id = int(parts[4])
+    named = ciphertext[:1] == b"\x01" and ciphertext[1:5] == (key_id & 0xFFFFFFFF).to_bytes(4, "big")
+    # The last sign may hold bits that mean nothing; two texts must not mean the same bytes.
+    if len(ciphertext) < _SHORTEST or not named or encode(ciphertext[-(len(ciphertext) % 3 or 3) :]) != tail[-4:]:
         return None
-    return Sealed(found[1], found[2], key_id, ciphertext)
+    return Sealed(f"{head}:", parts[2], parts[3], key_id, ciphertext)
 
 
 def keyset_associated(tenant_id: str, data_class: DataClass) -> bytes:
@@ -112,13 +118,12 @@ def keyset_associated(tenant_id: str, data_class: DataClass) -> bytes:
 
 def joined(*parts: str) -> bytes:
     """Texts as bytes, each with its length in four bytes before it."""
-    encoded = [part.encode() for part in ("prismicx", *parts)]
-    return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+    return b"".join(map(_part, ("prismicx", *parts)))
 
 
 def encode(data: bytes) -> str:
-    """Base64 for URLs, without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    """Base64."""
+    return binascii.b2a_base64(data, newline=False).decode()
 
 
 class PartlyOpened(Mapping[str, Any]):
@@ -155,11 +160,12 @@ def shown(values: Mapping[str, Any]) -> dict[str, Any]:
     return values.shown() if isinstance(values, PartlyOpened) else dict(values)
 
 
-def _decode(text: str) -> bytes:
-    try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except binascii.Error as error:
-        raise ValueError(str(error)) from None
-    if encode(data) != text:
-        raise ValueError("not canonical")
-    return data
+def _part(text: str) -> bytes:
+    data = text.encode()
+    return len(data).to_bytes(4, "big") + data
+
+
+@lru_cache(maxsize=4096)
+def _field_of(tenant_id: str, field: Field, name: str) -> bytes:
+    """What is the same for all rows."""
+    return joined("sealed", tenant_id, field.place, field.field, name)

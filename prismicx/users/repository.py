@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
@@ -16,7 +17,7 @@ from prismicx.engines.scoped_sql import Sql
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
 from prismicx.pages import Page, check_limit, cursor_of, key_of
 from prismicx.sealing.sealer import Sealer
-from prismicx.sealing.values import is_sealed
+from prismicx.sealing.values import MARK
 from prismicx.statements import Statements
 from prismicx.users import passwords
 from prismicx.users.private import PRIVATE_KEY, kept_metadata, stored_metadata
@@ -25,6 +26,7 @@ from prismicx.versions import stale
 
 queries = Statements("prismicx.users", "queries.sql")
 
+_SEALED = (PRIVATE_KEY,)
 _CHANGEABLE = {item.name for item in fields(UserValues) if item.init} - {"status"}
 
 
@@ -279,10 +281,10 @@ class Users:
         return await self._user(_there(changed))
 
     async def _user(self, row: asyncpg.Record) -> User:
-        user = user_of(row)
-        if is_sealed(user.metadata.get(PRIVATE_KEY)):
-            return replace(user, metadata=await self._sealer.opened(user.id, user.metadata, [PRIVATE_KEY]))
-        return user
+        text = row["metadata"]
+        if not text or MARK not in text:
+            return user_of(row)
+        return user_of(row, await self._sealer.opened(row["id"], json.loads(text), _SEALED))
 
 
 def check_user_id(value: object) -> uuid.UUID:

@@ -98,8 +98,14 @@ def normal_email(value: object) -> str:
     raise InvalidInput(INVALID, f"email is {quoted(value)}", "give an address such as ada@acme.example")
 
 
-def user_of(row: Record) -> User:
-    """The user of a row of `queries.sql`."""
+def user_of(row: Record, metadata: Mapping[str, Any] | None = None) -> User:
+    """The user of a row of `queries.sql`.
+
+    Args:
+        metadata: with what is sealed of it opened; as it is stored unless given.
+    """
+    if metadata is None:
+        metadata = json.loads(row["metadata"]) if row["metadata"] else {}
     return User(
         row["id"],
         row["username"],
@@ -111,5 +117,5 @@ def user_of(row: Record) -> User:
         row["first_name"],
         row["last_name"],
         row["last_login_at"].replace(tzinfo=UTC) if row["last_login_at"] else None,
-        json.loads(row["metadata"]) if row["metadata"] else {},
+        metadata,
     )

@@ -124,6 +124,18 @@ EXPECTED = {
         "user.create done ada@acme.example api",
         "the hash that was kept is in it",
     ],
+    "docs/sealing.md": [
+        "{'colour': 'red', 'private': {'passport': 'C01X00T47'}}",
+        "stored: pxsealed:1:users:-:",
+        "who has this token: 1",
+        "keys.cannot_open",
+        "refused: task.invalid",
+        "wrapping_version  2",
+        "exported  1",
+        "prismicx.keys_destroyed",
+        "keys.destroyed",
+        "ada is still there",
+    ],
     "docs/extensions.md": ["8.666666666666666", "9.0", "20 uses", "1 Dark mode 20", "2 Scanner 3", "deleted"],
 }
 
@@ -157,6 +169,7 @@ def test_commands_errors_and_stages_are_those_of_the_code() -> None:
     assert (ROOT / "docs/reference/commands.md").read_text() == generate.commands(), "run: make docs"
     assert (ROOT / "docs/reference/errors.md").read_text() == generate.error_codes(), "run: make docs"
     assert (ROOT / "docs/reference/audit.md").read_text() == generate.audited(), "run: make docs"
+    assert (ROOT / "docs/reference/sealed-fields.md").read_text() == generate.sealed_fields(), "run: make docs"
 
 
 async def test_databases_and_diagrams_are_those_of_live_ones(
