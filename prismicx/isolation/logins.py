@@ -80,7 +80,8 @@ async def attack_logins(px: Platform, made: Made, settings: Settings, endpoints:
             entries[made.other].tenant.database: "user_insights",
             **dict.fromkeys(shared, "user_insights"),
         }
-        async with mongo.connect(entries[made.own].connection_string, settings.connect_timeout) as client:
+        own_url = await px._connection_string(entries[made.own])
+        async with mongo.connect(own_url, settings.connect_timeout) as client:
             own = entries[made.own].tenant.database
             for database, name in targets.items():
                 target = _shown(database, entries[made.other].tenant.database, names)
