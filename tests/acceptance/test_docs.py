@@ -130,7 +130,7 @@ EXPECTED = {
         "who has this token: 1",
         "keys.cannot_open",
         "refused: task.invalid",
-        "wrapping_version  2",
+        "oldest_version: 2",
         "exported  1",
         "prismicx.keys_destroyed",
         "keys.destroyed",
