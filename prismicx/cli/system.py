@@ -13,7 +13,7 @@ import click
 from prismicx.cli.door import Door, command, json_object, pairs, table
 from prismicx.cli.scope import in_scope, of_tenant
 from prismicx.platform import open_platform
-from prismicx.settings import MASK
+from prismicx.secret import MASK
 from prismicx.systems.catalogue import STATUSES, Catalogue, Published, System
 from prismicx.systems.folders import AUTO, FORMATS, Identity, read_folder
 from prismicx.systems.installation import Installations

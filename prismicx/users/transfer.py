@@ -59,9 +59,7 @@ class Exported:
 class Transfer:
     """Reads and writes the users of one tenant."""
 
-    def __init__(
-        self, tenant_id: str, users: Users, open_sql: Callable[[], Sql], sealer: Sealer, trace: Trace
-    ) -> None:
+    def __init__(self, tenant_id: str, users: Users, open_sql: Callable[[], Sql], sealer: Sealer, trace: Trace) -> None:
         self._trace = trace
         self._tenant_id = tenant_id
         self._users = users
