@@ -68,11 +68,13 @@ WHERE n.nspname !~ '^tenant_'
 ORDER BY 1, 2
 
 -- name: functions
+-- Those that run the scripts of tenants are left out where they are as they should be, each its owner's.
 SELECT n.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' AS name,
        oidvectortypes(p.proargtypes) AS arguments, n.nspname || '.' || p.proname AS short_name,
        p.prosecdef AS definer, array_to_string(p.proconfig, '; ') AS settings, p.prosrc AS source
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname !~ '^tenant_'
+  AND NOT (n.nspname = 'runners' AND p.prosecdef AND p.proname = pg_get_userbyid(p.proowner))
 ORDER BY 1
 
 -- name: triggers
@@ -115,6 +117,8 @@ FROM (
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace,
          aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname !~ '^tenant_'
+      AND NOT (n.nspname = 'runners' AND p.prosecdef AND p.proname = pg_get_userbyid(p.proowner)
+               AND pg_get_userbyid(a.grantee) ~ '^([a-z][a-z0-9]*__)?prismicx_fleet$')
 ) g
 LEFT JOIN pg_roles r ON r.oid = g.grantee
 WHERE g.grantee <> g.owner

@@ -15,14 +15,10 @@ from prismicx.engines.postgres import Connection, Postgres
 from prismicx.errors import Unavailable
 from prismicx.systems.catalogue import DATABASE
 from prismicx.systems.phases import with_schema
-from prismicx.systems.step import LAST, Limits, Phase, Place, ledger, literal, message, settings
+from prismicx.systems.step import LAST, Limits, Phase, Place, lacks_runner, ledger, literal, making, message, settings
 
 RECYCLED_AFTER = 400
 """Steps after which a connection is replaced: a backend keeps some 110 KB for each schema it touched, for good."""
-
-_FORGETS_AFTER = 50
-"""Steps after which a backend forgets its plans: at those of each step's function, which is no more, it looks again
-for every table that changes."""
 
 LOST = (
     asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
@@ -37,7 +33,7 @@ class Link:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
         self._connection: Connection | None = None
-        self._sent = self._forgot = 0
+        self._sent = 0
 
     async def context(self, tenant_id: str) -> str:
         """What makes a transaction on this connection the tenant's; `Unavailable` as `send`."""
@@ -85,9 +81,6 @@ class Link:
         """Replace the connection by a new one when it has touched many schemas; between two tenants."""
         if self._sent >= RECYCLED_AFTER:
             await self.close()
-        elif self._sent - self._forgot >= _FORGETS_AFTER:
-            self._forgot = self._sent
-            await self.send("DISCARD PLANS")
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
@@ -98,7 +91,7 @@ class Link:
     async def _opened(self) -> Connection:
         if self._connection is None:
             self._connection = await self._postgres.connection("fleet", DATABASE)
-            self._sent = self._forgot = 0
+            self._sent = 0
         return self._connection
 
     async def _reset(self) -> None:
@@ -128,7 +121,16 @@ async def perform(link: Link, place: Place, phase: Phase, limits: Limits) -> Non
         Unavailable: ``postgres.lost``.
     """
     if not phase.concurrent:
-        await link.send(message(await link.context(place.tenant_id), place, phase, limits, utc_now()))
+        if phase.expected is None and not phase.number:
+            await link.send(making(place.owner))
+        try:
+            await link.send(message(await link.context(place.tenant_id), place, phase, limits, utc_now()))
+        except asyncpg.UndefinedFunctionError as error:
+            if not lacks_runner(error):
+                raise
+            # An older release installed it, or a script dropped whatever its role owned.
+            await link.send(making(place.owner))
+            await link.send(message(await link.context(place.tenant_id), place, phase, limits, utc_now()))
         return
     key = f"hashtextextended({literal(place.schema)}, 0)"
     taken = f"{await link.context(place.tenant_id)}; {settings(limits)} {ledger(place, phase, utc_now())}"

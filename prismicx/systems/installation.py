@@ -46,7 +46,7 @@ from prismicx.systems.requirements import (
     platform_parts,
 )
 from prismicx.systems.secrets import changed_choices
-from prismicx.systems.step import Limits, Phase, Place, body, place_of, settings
+from prismicx.systems.step import Limits, Phase, Place, body, making, place_of, settings
 from prismicx.systems.way import phases_of_way, removal
 
 INSTALLED = "installed"
@@ -238,6 +238,8 @@ class Installations:
 
     async def _change(self, system_id: str, change: _Change, *, installing: bool) -> Installation:
         async def work() -> None:
+            async with (await self._pool()).acquire() as connection:
+                await connection.execute(making(self._names.tenant_owner(self._tenant_id)))
             async with self._transaction() as connection:
                 place, phases = await self._change_within(connection, system_id, change, installing)
             if phases:

@@ -2,8 +2,8 @@
 
 The script runs inside a function that belongs to the role that owns the tenant's schemas, SECURITY DEFINER: there the
 server itself refuses SET ROLE, RESET ROLE and transaction control, so that a script can do what that role may and
-nothing else, whoever wrote it and whatever was overlooked when it was published. The function is made and dropped
-within the transaction.
+nothing else, whoever wrote it and whatever was overlooked when it was published. The function is made once for each
+such role, in a schema that the role cannot reach; see `0008_steps.sql`.
 """
 
 from __future__ import annotations
@@ -13,24 +13,18 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import accumulate
 
+import asyncpg
 import postgast
 from postgast import PgQueryError
 
 from prismicx.names import Names
+from prismicx.systems.failure import statement_of
 from prismicx.systems.phases import built_index, phases_of, with_placeholder, with_schema
 
-_FUNCTION = "prismicx_step"
+_RUNNERS = "runners"
 
 LAST = "RESET ALL"
 """What ends a step: whatever its script set is forgotten."""
-
-_BODY = (
-    "DECLARE statement pg_catalog.text; BEGIN "
-    "FOREACH statement IN ARRAY {statements} LOOP EXECUTE statement; END LOOP; "
-    "SET CONSTRAINTS ALL IMMEDIATE; END"
-)
-"""Statement by statement, so that an error tells which one it was. What was put off to the transaction's end would run
-with the rights of the login there; so it runs now, and `prismicx.end_step` refuses what could still be put off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +115,8 @@ def message(context: str, place: Place, phase: Phase, limits: Limits, moment: da
 def settings(limits: Limits) -> str:
     """What holds for the transaction."""
     return (
-        f"SELECT set_config('lock_timeout', '{limits.lock}', true), "
-        f"set_config('statement_timeout', '{limits.statement}', true);"
+        f"SELECT pg_catalog.set_config('lock_timeout', '{limits.lock}', true), "
+        f"pg_catalog.set_config('statement_timeout', '{limits.statement}', true);"
     )
 
 
@@ -141,7 +135,7 @@ def body(place: Place, phase: Phase, moment: datetime) -> str:
         # Nothing of the tenant's runs when its schema is dropped.
         return f'{written} SET LOCAL ROLE "{place.owner}"; DROP SCHEMA "{place.schema}" CASCADE;'
     begin = "" if phase.expected is not None or phase.number else opening(place)
-    return f'{written} {begin} SET LOCAL ROLE "{place.owner}"; {run(place, phase.script)}'
+    return f"{written} {begin} {run(place, phase.script)}"
 
 
 def opening(place: Place) -> str:
@@ -151,31 +145,41 @@ def opening(place: Place) -> str:
         f'CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION "{place.owner}"; SET LOCAL ROLE "{place.owner}"; '
         f"GRANT USAGE ON SCHEMA {schema} TO {user}; "
         f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {user}; "
-        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE, SELECT ON SEQUENCES TO {user};"
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE, SELECT ON SEQUENCES TO {user}; "
+        f"SET LOCAL ROLE NONE;"
     )
 
 
 def run(place: Place, script: str) -> str:
-    """A script as the owner of the schema and as nobody else, for one who is that owner now; then one is the login."""
-    function = f'"{place.schema}".{_FUNCTION}()'
-    text = _BODY.format(statements=_statements(with_schema(script, place.schema)))
+    """A script as the owner of the schema and as nobody else, for one who is the login; see `making`."""
+    path = literal(f'SET LOCAL search_path = "{place.schema}"')
+    statements = f"ARRAY[{path}, {_statements(with_schema(script, place.schema))}]::pg_catalog.text[]"
     return (
-        # Our own function need not be checked when it is made, those of the script must.
-        f"SET LOCAL check_function_bodies = off; "
-        f"CREATE OR REPLACE FUNCTION {function} RETURNS pg_catalog.void LANGUAGE plpgsql SECURITY DEFINER "
-        f'SET search_path = "{place.schema}" SET check_function_bodies = on AS {literal(text)}; SELECT {function}; '
-        f"DROP FUNCTION {function}; SET LOCAL ROLE NONE; SELECT prismicx.end_step({literal(place.schema)});"
+        f'SELECT {_RUNNERS}."{place.owner}"({statements}); '
+        # Nothing after the script finds names where the script says.
+        f"SET LOCAL search_path TO DEFAULT; SELECT prismicx.end_step({literal(place.schema)});"
     )
+
+
+def making(owner: str) -> str:
+    """What makes the function that `run` needs for a role, where it is not there; in a transaction of its own, since
+    one at a time can."""
+    return f"SELECT prismicx.make_runner({literal(owner)})"
+
+
+def lacks_runner(error: Exception) -> bool:
+    """Whether a step failed because that function is not there."""
+    return isinstance(error, asyncpg.UndefinedFunctionError) and _RUNNERS in str(error) and not statement_of(error)
 
 
 @lru_cache(maxsize=512)
 def _statements(script: str) -> str:
-    """The statements of a script as an array."""
+    """The statements of a script as literals."""
     try:
         found = postgast.split(script)
     except PgQueryError:
         found = [script]  # the server will say what is wrong with it
-    return f"ARRAY[{', '.join(map(literal, found))}]::pg_catalog.text[]"
+    return ", ".join(map(literal, found)) or "''"
 
 
 def literal(text: str | None) -> str:

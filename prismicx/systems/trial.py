@@ -28,7 +28,7 @@ from prismicx.systems.failure import failure_of, statement_of
 from prismicx.systems.package import Package, Release, Source
 from prismicx.systems.phases import with_placeholder, with_schema
 from prismicx.systems.shape import Shape, shape_of
-from prismicx.systems.step import Limits, Place, opening, phases_of_step, place_of, run, settings
+from prismicx.systems.step import Limits, Place, making, opening, phases_of_step, place_of, run, settings
 
 queries = Statements(__package__, "trial.sql")
 
@@ -131,6 +131,7 @@ async def _schema(connection: Connection, place: Place) -> AsyncIterator[None]:
     try:
         await connection.execute(queries.roles, place.user, place.owner)
         await _drop(connection, place)
+        await connection.execute(making(place.owner))
         await connection.execute(f"BEGIN; {settings(_LIMITS)} {opening(place)} COMMIT; RESET ALL")
         yield
     finally:
@@ -199,7 +200,7 @@ async def _perform(connection: Connection, place: Place, release: Release, scrip
                 continue
             await connection.execute(f"BEGIN; {settings(_LIMITS)}")
             tables = await connection.fetch(queries.tables, place.schema)
-            await connection.execute(f'SET LOCAL ROLE "{place.owner}"; {run(place, phase.script)}')
+            await connection.execute(run(place, phase.script))
             rows = await connection.fetch(
                 queries.locks, [row["oid"] for row in tables], [row["name"] for row in tables],
                 [row["filenode"] for row in tables],
@@ -237,7 +238,7 @@ async def _snapshot(connection: Connection, place: Place, definitions: Definitio
     try:
         await connection.execute(
             f'BEGIN; {settings(_LIMITS)} SET LOCAL ROLE "{place.owner}"; DROP SCHEMA "{place.schema}" CASCADE; '
-            f'SET LOCAL ROLE NONE; {opening(place)} SET LOCAL ROLE "{place.owner}"; {run(place, script)}'
+            f"SET LOCAL ROLE NONE; {opening(place)} {run(place, script)}"
         )
         made = await _shape(connection, place)
     except asyncpg.PostgresError:

@@ -108,6 +108,9 @@ async def breaks(connection: asyncpg.Connection, database: str, names: Names) ->
     for (role, thing), rights in live.rights.items():
         kind, _, name = thing.partition(" ")
         if kind in ("table", "schema", "function"):
+            if role == "public":
+                found.append(f"REVOKE {rights} ON {kind} {name} FROM PUBLIC")
+                continue
             member = names.service(role.removeprefix("prismicx_"))
             found.append(f'REVOKE {rights} ON {kind} {name} FROM "{member}"')
             found.append(f"GRANT {rights} ON {kind} {name} TO PUBLIC")
