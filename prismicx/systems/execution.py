@@ -6,6 +6,7 @@ owner, and its ledger row follows. Cut off between the two it is found again: su
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -39,15 +40,18 @@ class Link:
         """What makes a transaction on this connection the tenant's; `Unavailable` as `send`."""
         return self._postgres.context(await self._opened(), tenant_id)
 
-    async def send(self, text: str) -> None:
+    async def send(self, text: str, steps: int = 1) -> None:
         """Send a message; after an error the session is as it was.
+
+        Args:
+            steps: how many there are in it.
 
         Raises:
             asyncpg.PostgresError: what the server said.
             Unavailable: ``postgres.lost``.
         """
         connection = await self._opened()
-        self._sent += 1
+        self._sent += steps
         try:
             await connection.execute(text)
         except LOST as error:
@@ -143,6 +147,22 @@ async def perform(link: Link, place: Place, phase: Phase, limits: Limits) -> Non
         await link.send(f"RESET ROLE; BEGIN; {taken} COMMIT; {LAST}")
     finally:
         await link.end(f"RESET ROLE; RESET ALL; SELECT pg_advisory_unlock({key})")
+
+
+def is_small(phase: Phase) -> bool:
+    """Whether a phase changes a schema that is there in one message, so that `perform_together` takes it."""
+    return not phase.concurrent and phase.expected is not None and phase.target is not None
+
+
+async def perform_together(link: Link, phases: Sequence[tuple[Place, Phase]], limits: Limits) -> None:
+    """Perform small phases of several tenants in one message, each in a transaction of its own.
+
+    After an error those before it are done and those after it are not; the ledger tells which. Errors as `perform`.
+    """
+    messages = [
+        message(await link.context(place.tenant_id), place, phase, limits, utc_now()) for place, phase in phases
+    ]
+    await link.send("; ".join(messages), len(messages))
 
 
 async def _alone(link: Link, place: Place, phase: Phase, limits: Limits) -> None:
