@@ -16,7 +16,7 @@ from prismicx.names import Names
 from prismicx.statements import Statements
 from prismicx.systems.catalogue import DEPRECATED, unknown_system
 from prismicx.systems.declarations import Declaration, stored_choices, stored_declaration
-from prismicx.systems.drift import hashes_at
+from prismicx.systems.drift import hashes_of_many
 from prismicx.systems.installation import INSTALLED
 from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
@@ -97,12 +97,18 @@ class Planner:
                         "prismicx tenant list shows those there are",
                     )
             named = bool(selection.tenants)
-            return await self._plan(connection, known, action, meant, candidates, done, options, named)
+            groups, blocked = await self._sorted(connection, known, action, meant, candidates, named)
+        if known.target is not None and not options.force:
+            await self._leave_out_drifted(known, groups, blocked, options)
+        ways = [_group(known, here, tenants) for here, tenants in groups.items() if tenants]
+        tenants = [tenant_id for group in ways for tenant_id in group.tenants]
+        return _made(known, action, ways, blocked, done, options, tenants, named=named)
 
-    async def _plan(
+    async def _sorted(
         self, connection: PooledConnection, known: _Known, action: Action, meant: Mapping[str, Status],
-        candidates: Mapping[str, Any], done: int, options: Options, named: bool,
-    ) -> Plan:  # fmt: skip
+        candidates: Mapping[str, Any], named: bool,
+    ) -> tuple[dict[str | None, list[str]], list[Blocked]]:  # fmt: skip
+        """Tenants by the version they have, and those for whom nothing can be done."""
         others = await _others(connection, known)
         unfinished = {row["tenant_id"]: row for row in await connection.fetch(queries.unfinished, _id(known))}
         published = by_system(await connection.fetch(queries.versions_of, _needs(known)))
@@ -124,18 +130,14 @@ class Planner:
                 blocked.append(Blocked(tenant_id, here, error.code, error.message))
                 continue
             groups.setdefault(here, []).append(tenant_id)
-        if known.target is not None and not options.force:
-            await self._leave_out_drifted(connection, known, groups, blocked)
-        ways = [_group(known, here, tenants) for here, tenants in groups.items() if tenants]
-        tenants = [tenant_id for group in ways for tenant_id in group.tenants]
-        return _made(known, action, ways, blocked, done, options, tenants, named=named)
+        return groups, blocked
 
     async def _leave_out_drifted(
-        self, connection: PooledConnection, known: _Known, groups: dict[str | None, list[str]], blocked: list[Blocked]
+        self, known: _Known, groups: dict[str | None, list[str]], blocked: list[Blocked], options: Options
     ) -> None:
         """Block tenants whose schemas are not what their versions make: nobody tried a step from there."""
         expected = {
-            row["version"]: row["shape_hash"] for row in await connection.fetch(queries.shape_hashes, _id(known))
+            row["version"]: row["shape_hash"] for row in await self._pool.fetch(queries.shape_hashes, _id(known))
         }
         kind = known.system["type"]
         places = {
@@ -144,7 +146,7 @@ class Planner:
             if here in expected
             for tenant_id in tenants
         }
-        found = await hashes_at(connection, places.values())
+        found = await hashes_of_many(self._pool, [*places.values()], options.concurrency)
         for here, tenants in groups.items():
             for tenant_id in [name for name in tenants if name in places]:
                 if found.get(places[tenant_id].schema) != expected.get(here):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 
-from prismicx.engines.postgres import PooledConnection
+from prismicx.engines.postgres import Pool, PooledConnection
 from prismicx.errors import Conflict
 from prismicx.systems.catalogue import queries
 from prismicx.systems.definitions import Definitions
@@ -14,10 +15,25 @@ from prismicx.systems.step import Place
 
 _SHOWN = 5
 
+_WORTH = 1_000
+"""So many schemas are worth a query of their own: some of what a query does is for all that there are."""
+
 
 async def hashes_at(connection: PooledConnection, places: Iterable[Place]) -> Mapping[str, str]:
     """By schema, the hash of what is found at a place; a schema that is not there has none."""
     return await hashes(connection, [(place.schema, place.owner, place.user) for place in places])
+
+
+async def hashes_of_many(pool: Pool, places: Sequence[Place], connections: int) -> Mapping[str, str]:
+    """As `hashes_at`, over several connections at once where there are many places."""
+    parts = max(1, min(connections, len(places) // _WORTH))
+
+    async def part(number: int) -> Mapping[str, str]:
+        async with pool.acquire() as connection:
+            return await hashes_at(connection, places[number::parts])
+
+    found = await asyncio.gather(*(part(number) for number in range(parts)))
+    return {schema: digest for some in found for schema, digest in some.items()}
 
 
 async def differences_at(connection: PooledConnection, place: Place, expected: Definitions) -> list[Difference]:

@@ -114,10 +114,7 @@ def message(context: str, place: Place, phase: Phase, limits: Limits, moment: da
 
 def settings(limits: Limits) -> str:
     """What holds for the transaction."""
-    return (
-        f"SELECT pg_catalog.set_config('lock_timeout', '{limits.lock}', true), "
-        f"pg_catalog.set_config('statement_timeout', '{limits.statement}', true);"
-    )
+    return f"SET LOCAL lock_timeout = {limits.lock}; SET LOCAL statement_timeout = {limits.statement};"
 
 
 def ledger(place: Place, phase: Phase, moment: datetime) -> str:
