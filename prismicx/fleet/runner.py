@@ -17,12 +17,10 @@ import asyncpg
 from prismicx.engines.postgres import Postgres
 from prismicx.errors import PrismicXError, Unavailable
 from prismicx.fleet.values import Options
-from prismicx.systems.execution import Link, is_small, perform, perform_together
+from prismicx.systems.execution import MOVED, Link, is_small, perform, perform_together
 from prismicx.systems.failure import failure_of
 from prismicx.systems.patience import patiently
 from prismicx.systems.step import Limits, Phase, Place
-
-_MOVED = ("PX001", "PX002")
 
 _TOGETHER, _QUICK = 16, 0.05
 """At most so many tenants are in one message, and only where the last one took less than so many seconds."""
@@ -162,7 +160,7 @@ class Runner:
         try:
             await self._walk(link, place, here)
         except asyncpg.PostgresError as error:
-            if error.sqlstate not in _MOVED:
+            if error.sqlstate not in MOVED:
                 raise
             # Another rollout, or this one before its answer was lost, took the step. From where it is now, once.
             found = await self.now(tenant_id)

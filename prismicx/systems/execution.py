@@ -15,11 +15,15 @@ from prismicx.clock import utc_now
 from prismicx.engines.postgres import Connection, Postgres
 from prismicx.errors import Unavailable
 from prismicx.systems.catalogue import DATABASE
+from prismicx.systems.patience import PASSING
 from prismicx.systems.phases import with_schema
 from prismicx.systems.step import LAST, Limits, Phase, Place, lacks_runner, ledger, literal, making, message, settings
 
 RECYCLED_AFTER = 400
 """Steps after which a connection is replaced: a backend keeps some 110 KB for each schema it touched, for good."""
+
+MOVED = ("PX001", "PX002")
+"""What the ledger says of a tenant that is not where a phase begins."""
 
 LOST = (
     asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
@@ -57,8 +61,14 @@ class Link:
         except LOST as error:
             self._drop()
             raise lost(error) from error
-        except asyncpg.PostgresError:
+        except PASSING:
             await self._reset()
+            raise
+        except asyncpg.PostgresError as error:
+            if error.sqlstate in MOVED:
+                await self._reset()
+            else:
+                self._drop()  # what a script prepared in the session outlives its transaction
             raise
         except BaseException:
             self._drop()

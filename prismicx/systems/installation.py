@@ -288,9 +288,16 @@ class Installations:
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[PooledConnection]:
         """A transaction of the service, which sees this tenant's rows only."""
-        async with (await self._pool()).acquire() as connection, connection.transaction():
-            await connection.execute(self._postgres.context(connection, self._tenant_id))
-            yield connection
+        async with (await self._pool()).acquire() as connection:
+            try:
+                async with connection.transaction():
+                    await connection.execute(self._postgres.context(connection, self._tenant_id))
+                    yield connection
+            except PASSING:
+                raise
+            except asyncpg.PostgresError:
+                connection.terminate()  # what a script prepared in the session outlives its transaction
+                raise
 
     async def _told(self, system_id: str) -> Installation:
         changed = next(item for item in await self.list() if item.system_id == system_id)

@@ -129,6 +129,28 @@ async def test_failures_pause_it_and_leave_the_others_alone(shop: Shop, px: Plat
     assert caught.value.code == "rollout.ended"
 
 
+async def test_those_that_fail_in_a_message_of_many_are_found(shop: Shop, px: Platform) -> None:
+    await shop.open(24)
+    await shop.run("upgrade", "2.0", waves=(), concurrency=1)
+    bad = sorted(shop.tenants)[5::9]
+    for name in bad:
+        await shop.sql(name, "INSERT INTO items VALUES (1, 'a', -1)")
+    # With nothing allowed it stops at the first one, whoever was sent with it.
+    stopped = await shop.run("upgrade", "3.0", waves=(), concurrency=1, max_failures="0")
+    assert (stopped.status, stopped.failed) == ("paused", 1)
+    versions = await shop.versions()
+    assert list(versions.values()).count("3.0 installed") == stopped.done < 24 - len(bad)
+    done = await shop.run("upgrade", "3.0", waves=(), concurrency=1, max_failures="3")
+    assert (done.status, done.failed) == ("finished", len(bad))
+    (cause,) = await px.fleet.failures(done.rollout_id)
+    assert (cause.code, sorted(cause.tenants)) == ("23514", bad)
+    good = [name for name in shop.tenants if name not in bad]
+    assert await shop.versions() == installed("3.0", good) | installed("2.0", bad)
+    for name in shop.tenants:
+        assert await shop.sql(name, "SELECT count(*) FROM pg_constraint WHERE conname = 'items_price_positive' AND "
+                              "conrelid = 'items'::regclass") == (name in good)  # fmt: skip
+
+
 async def test_a_bad_wave_stops_it(shop: Shop) -> None:
     await shop.open(12)
     await shop.run("upgrade", "2.0")

@@ -42,6 +42,9 @@ from tests.support import administrator, make_package
         "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; "
         "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON items DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
         "EXECUTE FUNCTION f();",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'CREATE SCHEMA stolen'; RETURN 1; END $$;"
+        " DECLARE c CURSOR WITH HOLD FOR SELECT f();",
+        "PREPARE stolen AS SELECT 1;",
         "SELECT prismicx.take_step('x', 'x', 'x', 'x', 0, 1, now()::timestamp, NULL, NULL);",
         "GRANT {owner} TO {other};",
         'ALTER FUNCTION runners."{owner}"(text[]) SECURITY INVOKER;',

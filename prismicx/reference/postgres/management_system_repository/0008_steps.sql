@@ -54,3 +54,25 @@ REVOKE ALL ON FUNCTION prismicx.make_runner(TEXT) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION prismicx.make_runner(TEXT) TO prismicx_fleet;
 GRANT USAGE, CREATE ON SCHEMA runners TO prismicx_fleet WITH GRANT OPTION;
+
+-- Besides what was put off: a cursor that outlives its transaction asks its question when that ends, and a prepared
+-- statement may take the place of one that the login has.
+CREATE OR REPLACE FUNCTION prismicx.end_step(in_schema TEXT) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- By what the relations depend on: nothing in pg_constraint is found by its schema.
+    IF EXISTS (
+        SELECT FROM pg_depend d JOIN pg_constraint c ON c.conrelid = d.objid
+        WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = quote_ident(in_schema)::regnamespace
+          AND d.classid = 'pg_class'::regclass AND c.condeferrable AND c.contype NOT IN ('f', 'u', 'p')
+    ) THEN
+        RAISE EXCEPTION 'a deferrable trigger or exclusion constraint would run outside the step'
+            USING ERRCODE = '0A000';
+    END IF;
+    IF EXISTS (SELECT FROM pg_cursors WHERE is_holdable) OR EXISTS (SELECT FROM pg_prepared_statements WHERE from_sql)
+    THEN
+        RAISE EXCEPTION 'a cursor WITH HOLD or a prepared statement would run outside the step'
+            USING ERRCODE = '0A000';
+    END IF;
+END
+$$;
