@@ -6,13 +6,14 @@ owner, and its ledger row follows. Cut off between the two it is found again: su
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 
 from prismicx.clock import utc_now
-from prismicx.engines.postgres import Connection, Postgres
+from prismicx.engines.postgres import Connection, Pool, PooledConnection, Postgres
 from prismicx.errors import Unavailable
 from prismicx.systems.catalogue import DATABASE
 from prismicx.systems.patience import PASSING
@@ -157,6 +158,20 @@ async def perform(link: Link, place: Place, phase: Phase, limits: Limits) -> Non
         await link.send(f"RESET ROLE; BEGIN; {taken} COMMIT; {LAST}")
     finally:
         await link.end(f"RESET ROLE; RESET ALL; SELECT pg_advisory_unlock({key})")
+
+
+@asynccontextmanager
+async def stepping(pool: Pool) -> AsyncIterator[PooledConnection]:
+    """A transaction for steps on a connection of a pool, which is closed after an error of theirs."""
+    async with pool.acquire() as connection:
+        try:
+            async with connection.transaction():
+                yield connection
+        except PASSING:
+            raise
+        except asyncpg.PostgresError:
+            connection.terminate()  # what a script prepared in the session outlives its transaction
+            raise
 
 
 def is_small(phase: Phase) -> bool:

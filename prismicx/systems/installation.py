@@ -25,7 +25,7 @@ from prismicx.sealing.sealer import Sealer
 from prismicx.systems.catalogue import DATABASE, DEPRECATED, queries, unknown_system, version_id
 from prismicx.systems.declarations import Choices
 from prismicx.systems.drift import check_no_drift
-from prismicx.systems.execution import LOST, Link, lost, perform
+from prismicx.systems.execution import LOST, Link, lost, perform, stepping
 from prismicx.systems.failure import failure_of
 from prismicx.systems.installed import Installation, choices_of, declared_of, installation_of
 from prismicx.systems.manifest import is_system_id
@@ -238,8 +238,7 @@ class Installations:
 
     async def _change(self, system_id: str, change: _Change, *, installing: bool) -> Installation:
         async def work() -> None:
-            async with (await self._pool()).acquire() as connection:
-                await connection.execute(making(self._names.tenant_owner(self._tenant_id)))
+            await (await self._pool()).execute(making(self._names.tenant_owner(self._tenant_id)))
             async with self._transaction() as connection:
                 place, phases = await self._change_within(connection, system_id, change, installing)
             if phases:
@@ -288,16 +287,9 @@ class Installations:
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[PooledConnection]:
         """A transaction of the service, which sees this tenant's rows only."""
-        async with (await self._pool()).acquire() as connection:
-            try:
-                async with connection.transaction():
-                    await connection.execute(self._postgres.context(connection, self._tenant_id))
-                    yield connection
-            except PASSING:
-                raise
-            except asyncpg.PostgresError:
-                connection.terminate()  # what a script prepared in the session outlives its transaction
-                raise
+        async with stepping(await self._pool()) as connection:
+            await connection.execute(self._postgres.context(connection, self._tenant_id))
+            yield connection
 
     async def _told(self, system_id: str) -> Installation:
         changed = next(item for item in await self.list() if item.system_id == system_id)
