@@ -41,7 +41,7 @@ async def test_what_is_written_is_read_again(px: Platform, tenant: str, new_id: 
         assert await scope.user_transfer.read(source, "jsonl", progress=told.append) == Imported(4_500, 0)
         assert told == [2_000, 4_000, 4_500]
         text = io.StringIO()
-        assert await scope.user_transfer.write(text, form) == 4_500
+        assert (await scope.user_transfer.write(text, form)).users == 4_500
     assert "password" not in text.getvalue()
     other = new_id()
     await px.tenants.create(other, name="O", isolation="shared")
