@@ -12,7 +12,8 @@ from demo import taxonomy
 from prismicx.credentials import Credentials
 from prismicx.engines.endpoints import locate
 from prismicx.engines.mongo import USERS, open_client
-from prismicx.platform import Platform, TenantScope
+from prismicx.platform import Platform
+from prismicx.scopes import TenantScope
 from prismicx.settings import Settings
 
 TENANT = "trees"

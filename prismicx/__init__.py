@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     )
     from prismicx.fleet.values import Options as RolloutOptions
     from prismicx.fleet.values import Selection
-    from prismicx.platform import Platform, SystemScope, TenantScope, connect
+    from prismicx.platform import Platform, connect
+    from prismicx.scopes import SystemScope, TenantScope
     from prismicx.systems.installed import Installation
     from prismicx.tenants.tenants import Tenants
     from prismicx.tenants.values import Tenant, TenantDatabase
@@ -65,7 +66,8 @@ _HOMES = {
         "BoundaryViolation", "Conflict", "Denied", "InvalidInput", "NotFound", "PrismicXError", "Unavailable",
     ),
     "prismicx.fleet.values": ("RolloutOptions", "Selection"),
-    "prismicx.platform": ("Platform", "SystemScope", "TenantScope", "connect"),
+    "prismicx.platform": ("Platform", "connect"),
+    "prismicx.scopes": ("SystemScope", "TenantScope"),
     "prismicx.systems.installed": ("Installation",),
     "prismicx.tenants.tenants": ("Tenants",),
     "prismicx.tenants.values": ("Tenant", "TenantDatabase"),

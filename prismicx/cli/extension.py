@@ -11,7 +11,7 @@ from prismicx.cli.door import Door, command, json_object, pairs, table
 from prismicx.cli.scope import in_scope, of_tenant, paged, show_one, show_page, versioned
 from prismicx.errors import InvalidInput
 from prismicx.extensions.values import ORDERS, Extension
-from prismicx.platform import TenantScope
+from prismicx.scopes import TenantScope
 
 _COLUMNS = ["id", "user_id", "type", "name", "enabled", "priority", "usage_count", "feedback_score"]
 _RANKED = ["place", "name", "practicality", "usage_count", "feedback_score", "extension_id"]

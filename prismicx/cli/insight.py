@@ -10,7 +10,7 @@ import click
 from prismicx.cli.door import Door, command, pairs, shown, time_value
 from prismicx.cli.scope import in_scope, of_tenant, paged, show_one, show_page, versioned
 from prismicx.insights.values import Profile, Subtopic, Summary, Topic
-from prismicx.platform import TenantScope
+from prismicx.scopes import TenantScope
 
 _COLUMNS = ["user_id", "profile_completeness", "interest_score", "created_at", "updated_at"]
 

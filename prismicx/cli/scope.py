@@ -10,7 +10,8 @@ import click
 
 from prismicx.cli.door import Door, pairs, table
 from prismicx.pages import Page
-from prismicx.platform import TenantScope, open_platform
+from prismicx.platform import open_platform
+from prismicx.scopes import TenantScope
 
 
 def of_tenant(function: Callable[..., None]) -> Callable[..., None]:

@@ -12,7 +12,7 @@ import click
 from prismicx.cli.door import Door, command, json_object, json_value, pairs
 from prismicx.cli.files import opened, progress, written
 from prismicx.cli.scope import in_scope, of_tenant, paged, show_one, show_page, versioned
-from prismicx.platform import TenantScope
+from prismicx.scopes import TenantScope
 from prismicx.users.transfer import FORMATS, Format
 from prismicx.users.values import STATUSES, User
 

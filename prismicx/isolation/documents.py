@@ -17,8 +17,9 @@ from prismicx.isolation.document_outcomes import outcome_of
 from prismicx.isolation.tenants import Made
 from prismicx.isolation.values import Check, Tally
 from prismicx.names import Names
-from prismicx.platform import CollectionName, Platform
+from prismicx.platform import Platform
 from prismicx.reference.definitions import CATEGORIES, TASKS
+from prismicx.scopes import CollectionName
 from prismicx.settings import Settings
 
 SHOWN = Check("documents.shown", "MongoDB", "No filter, pipeline or stream shows a document of another tenant")

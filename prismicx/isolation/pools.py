@@ -13,7 +13,8 @@ import asyncpg
 from prismicx.errors import BoundaryViolation, InvalidInput, PrismicXError
 from prismicx.isolation.tenants import Made
 from prismicx.isolation.values import Check, Tally
-from prismicx.platform import Platform, TenantScope
+from prismicx.platform import Platform
+from prismicx.scopes import TenantScope
 
 LEFT = Check("pools.left", "Pools", "What a borrower set, or was cut off in, is gone for the next one")
 CROWD = Check("pools.crowd", "Pools", "A hundred tasks of four tenants, with errors and time-outs, read their own rows")
