@@ -75,7 +75,7 @@ class Platform:
         )  # fmt: skip
         places = SealedPlaces(self._postgres, self._mongo, names, self._registry, self._keysets, self.preference_types)
         self.keys = KeyAdministration(
-            self._status_of, Rotation(self._keysets, places.of), Erasure(self._keysets, self._flush)
+            self._status_of, Rotation(self._keysets, places.of), Erasure(self._keysets, self._flush), trace
         )
 
     def tenant(self, tenant_id: str) -> ScopeOpening:

@@ -26,6 +26,8 @@ CHECKS = (TENANTS, SERVICES, INDEXES)
 _NOT_GUARDED = {"change rules": "SecantusDB asks for no right to collMod; MongoDB does"}
 """What the embedded substitute lets everybody do; it is told, and is no reason to trust it with strangers."""
 
+_BY_DATABASE = "SecantusDB keeps rights by database; MongoDB keeps them by collection"
+
 Attempt = Callable[[], Awaitable[Any]]
 
 _ADMINISTERS = "registry"
@@ -69,25 +71,24 @@ async def attack_logins(px: Platform, made: Made, settings: Settings, endpoints:
     async with mongo.connect(endpoints.mongo.url, settings.connect_timeout) as admin:
         shared = await shared_databases(admin, names)
         substitute = any(key.startswith("secantus") for key in await admin.admin.command("buildInfo"))
-        fixed = {
-            names.server_wide(path.partition(".")[0]): path.partition(".")[2]
+        targets = [
+            (entries[made.other].tenant.database, "user_insights"),
+            *((name, "user_insights") for name in shared),
+        ]
+        targets += [
+            (names.server_wide(path.partition(".")[0]), path.partition(".")[2])
             for service in services()
             for path in service.mongo
             if "*" not in path
-        }
-        targets = {
-            **fixed,
-            entries[made.other].tenant.database: "user_insights",
-            **dict.fromkeys(shared, "user_insights"),
-        }
+        ]
         own_url = await px._connection_string(entries[made.own])
         async with mongo.connect(own_url, settings.connect_timeout) as client:
             own = entries[made.own].tenant.database
-            for database, name in targets.items():
+            for database, name in targets:
                 target = _shown(database, entries[made.other].tenant.database, names)
                 for operation, (_, attempt) in _attempts(client[database], name).items():
                     how = _unless_known(operation, await _tried(attempt), substitute, tally)
-                    tally.note(TENANTS, "a tenant's login", target, operation, how)
+                    tally.note(TENANTS, "a tenant's login", f"{target}.{name}", operation, how)
             how = await _tried(lambda: client[own]["user_insights"].find_one({}))
             tally.note(TENANTS, "a tenant's login", "its own database", "find", "" if how else "it cannot read it")
         for service in services():
@@ -100,7 +101,7 @@ async def attack_logins(px: Platform, made: Made, settings: Settings, endpoints:
             login, password = passwords.require_login("mongo", names.service(service.name))
             url = endpoints.mongo.mongo(mongo.USERS, login, password)
             async with mongo.connect(url, settings.connect_timeout) as client:
-                for database, name in targets.items():
+                for database, name in targets:
                     may = held.get((database, name), [])
                     target = _shown(database, entries[made.other].tenant.database, names)
                     for operation, (action, attempt) in _attempts(client[database], name).items():
@@ -108,8 +109,11 @@ async def attack_logins(px: Platform, made: Made, settings: Settings, endpoints:
                         allowed = action in may or (may and operation in ("list collections", "watch"))
                         if not allowed:
                             how = _unless_known(operation, await _tried(attempt), substitute, tally)
+                            if how and substitute and any(database == place for place, _ in held):
+                                tally.leave("MongoDB: collections beside a service's own", _BY_DATABASE)
+                                how = ""
                             tally.note(SERVICES, service.name, f"{target}.{name}", operation, how)
-        for database in [name for name in targets if name != entries[made.other].tenant.database]:
+        for database in sorted({place for place, _ in targets} - {entries[made.other].tenant.database}):
             await _indexes(admin[database], _shown(database, "", names), tally)
 
 

@@ -37,7 +37,8 @@ class SchemaAttacks:
         for place in (own, other):
             await self.connection.execute("SELECT prismicx.create_tenant_roles($1, $2)", place.user, place.owner)
             await self.connection.execute(
-                f'{opening(place)} CREATE TABLE "{place.schema}".items AS SELECT 1 AS id; RESET ROLE'
+                f'{opening(place)} SET LOCAL ROLE "{place.owner}"; '
+                f'CREATE TABLE "{place.schema}".items AS SELECT 1 AS id; RESET ROLE'
             )
         for row in await self.connection.fetch(sql.strangers):
             roles = (row["owner"], row["owner"].replace("owner_", "tenant_", 1))

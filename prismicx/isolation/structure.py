@@ -44,6 +44,8 @@ APPROVED_KEYS = frozenset(
 """Keys without the tenant that the reference has: a clash tells that such a value exists somewhere."""
 
 _FORBIDDEN = ["TRUNCATE", "REFERENCES", "TRIGGER"]
+_MAY_CREATE = {("fleet", "runners")}
+"""Who may create where: what runs the migrations of a tenant is made by the login that runs them."""
 _MAY_HAVE = re.compile(r"current_setting\('app\.current_tenant_id'")
 
 
@@ -143,7 +145,9 @@ async def _definers(connection: Connection, live: Live, names: Names, database: 
         how = "" if known else f"it runs with other rights: {row['settings'] or 'no search_path'}"
         tally.note(DEFINERS, service_of(row["role"], names), row["name"], "execute", how)
     for row in await connection.fetch(sql.creators, roles):
-        tally.note(RIGHTS, service_of(row["role"], names), row["schema"], "CREATE", "it may create there")
+        service = service_of(row["role"], names)
+        how = "" if (service, row["schema"]) in _MAY_CREATE else "it may create there"
+        tally.note(RIGHTS, service, row["schema"], "CREATE", how)
 
 
 def _approved(database: str) -> Iterator[str]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from prismicx.engines import mongo, postgres
-from prismicx.engines.endpoints import Endpoints
+from prismicx.engines.endpoints import Endpoints, locate_keys
+from prismicx.keys.client import Keys
 from prismicx.names import Names
 from prismicx.platform import Platform, open_platform
 from prismicx.reference.definitions import CATEGORIES, PLATFORM, REGISTRY, TASKS
@@ -64,11 +65,15 @@ async def _remove_left(settings: Settings, endpoints: Endpoints) -> None:
         registry = client[names.server_wide(REGISTRY)]
         rows = registry["tenants"].find({"tenant_id": {"$regex": f"^{_PREFIX}"}})
         left = [row async for row in rows if _MADE.fullmatch(row["tenant_id"])]
-        for row in left:
-            await _remove(client, registry, row, names)
-    tenants = [row["tenant_id"] for row in left]
-    if tenants:
+        if not left:
+            return
+        tenants = [row["tenant_id"] for row in left]
         await _remove_from_postgres(settings, endpoints, names, tenants)
+        keys = Keys(locate_keys(settings))
+        for tenant_id in tenants:
+            await keys.destroy(names.wrapping_key(tenant_id))
+        for row in left:  # the registry's own entry last: by it they are found again
+            await _remove(client, registry, row, names)
 
 
 async def _remove(client: mongo.Client, registry: Any, row: dict[str, Any], names: Names) -> None:
@@ -97,6 +102,10 @@ async def _remove_from_postgres(settings: Settings, endpoints: Endpoints, names:
         for tenant_id in tenants:
             await admin.execute(f'DROP VIEW IF EXISTS user_extensions."{names.extensions_view(tenant_id)}"')
         await admin.execute("RESET ROLE")
+        await admin.execute(
+            "DELETE FROM user_preferences.preferences WHERE user_id IN "
+            "(SELECT id FROM user_data.users WHERE tenant_id = ANY ($1))", tenants,
+        )  # fmt: skip
         await admin.execute("DELETE FROM user_data.users WHERE tenant_id = ANY ($1)", tenants)
     url = endpoints.postgres.postgres(names.server_wide("management_system_repository"))
     async with postgres.connect(url, settings.connect_timeout) as admin:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from prismicx.audit.once import recorded_apart
 from prismicx.credentials import CONTEXT, Credentials
 from prismicx.engines import postgres
 from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import Endpoints
 from prismicx.engines.postgres import Connection
-from prismicx.isolation import catalogue, documents, logins, pools, rows, schemas, structure, transport
+from prismicx.isolation import catalogue, documents, logins, pools, rows, schemas, sealed, structure, transport
 from prismicx.isolation.documents import attack_documents
 from prismicx.isolation.logins import attack_logins
 from prismicx.isolation.pools import attack_pools, make_users
 from prismicx.isolation.rows import RowAttacks
 from prismicx.isolation.schemas import SchemaAttacks
+from prismicx.isolation.sealed import attack_sealed
 from prismicx.isolation.structure import check_structure
 from prismicx.isolation.tenants import throw_away
 from prismicx.isolation.transport import attack_transport
@@ -38,9 +40,15 @@ CHECKS: tuple[Check, ...] = (
     *logins.CHECKS,
     *documents.CHECKS,
     *transport.CHECKS,
+    *sealed.CHECKS,
 )
 
 
+def _told(report: Report) -> dict[str, int]:
+    return {"attempts": sum(report.attempts.values()), "through": len(report.breaches)}
+
+
+@recorded_apart("isolation.verify", told=_told)
 async def verify(
     settings: Settings, endpoints: Endpoints, *, seed: int = 0, progress: Callable[[str], None] = lambda _: None
 ) -> Report:
@@ -74,6 +82,8 @@ async def verify(
         await attack_logins(px, made, settings, endpoints, tally)
         progress("shared collections")
         await attack_documents(px, made, settings, endpoints, seed, RANDOM, tally)
+        progress("sealed values")
+        await attack_sealed(px, made, settings, tally)
         progress("removing them")
     return Report(CHECKS, tally.attempts, tally.breaches, tally.untried, time.monotonic() - begun)
 

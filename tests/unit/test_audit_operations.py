@@ -18,6 +18,7 @@ from prismicx.errors import BoundaryViolation, Conflict, Denied, InvalidInput
 from prismicx.extensions.repository import Extensions
 from prismicx.fleet.fleet import Fleet
 from prismicx.insights.repository import Insights
+from prismicx.sealing.administration import KeyAdministration
 from prismicx.systems.catalogue import Catalogue
 from prismicx.systems.installation import Installations
 from prismicx.tasks.repository import Tasks
@@ -28,10 +29,11 @@ from prismicx.users.transfer import Transfer
 
 CLASSES = [
     Tenants, Catalogue, Installations, Fleet, Users, Transfer, Preferences, Extensions, Categories, CategoryTransfer,
-    Insights, Tasks,
+    Insights, Tasks, KeyAdministration,
 ]  # fmt: skip
 NOT_OF_A_METHOD = {
     "db.apply",
+    "isolation.verify",
     "credentials.show",
     "credentials.rotate",
     "credentials.retire",

@@ -26,7 +26,6 @@ CREATE FUNCTION prismicx.make_runner(tenant_owner TEXT) RETURNS VOID
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     runner CONSTANT TEXT := format('runners.%I(text[])', tenant_owner);
-    caller CONSTANT TEXT := current_user;
 BEGIN
     IF EXISTS (
         SELECT FROM pg_proc
@@ -44,7 +43,7 @@ BEGIN
         'BEGIN ATOMIC SELECT runners.perform(statements); END', tenant_owner
     );
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', runner);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', runner, caller);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO prismicx_fleet', runner);
     SET LOCAL ROLE NONE;
     EXECUTE format('REVOKE USAGE, CREATE ON SCHEMA runners FROM %I', tenant_owner);
 END
