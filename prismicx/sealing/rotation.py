@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from prismicx.clock import give_way
-from prismicx.errors import Conflict, NotFound
+from prismicx.errors import Conflict, NotFound, Unavailable
 from prismicx.keys.client import version_of
 from prismicx.sealing.fields import SEARCH, Field
 from prismicx.sealing.keysets import Document, Keysets
@@ -119,7 +119,7 @@ class Rotation:
         if not await self._live(tenant_id):
             return await self.wrapping_key(tenant_id)
         keys, name = self._keysets.keys, self._keysets.key_name(tenant_id)
-        version = (await keys.rotate(name)).latest_version
+        version = await self._new_version(name)
         await self._rewrap(tenant_id, version)
         for _ in range(_TRIES):
             await keys.configure(name, min_decryption_version=version)
@@ -212,6 +212,17 @@ class Rotation:
                 )
             )
         return found
+
+    async def _new_version(self, name: str) -> int:
+        for attempt in range(_TRIES):
+            try:
+                return (await self._keysets.keys.rotate(name)).latest_version
+            except Unavailable as error:
+                # OpenBao lets one of two fail who rotate a key at the same moment. A version too many does no harm.
+                if error.code != "keys.failed" or attempt == _TRIES - 1:
+                    raise
+                await give_way(attempt)
+        raise AssertionError("no attempt was made")
 
     async def _live(self, tenant_id: str) -> list[Document]:
         """The documents of keysets that were not destroyed."""

@@ -23,6 +23,7 @@ from tests.sealing import PAGE, SECRET, collection, platform, stored, with_servi
 from tests.support import administrator
 
 Id = Callable[[], str]
+OURS = "PRISMICX_TEST_KEY_URL" not in os.environ
 
 OTHER_PROCESS = """
 import asyncio, json, sys, time
@@ -345,3 +346,23 @@ async def test_a_key_that_still_opens_is_not_called_destroyed(
         assert caught.value.code == "keys.not_destroyed"
     assert (await own.keys.status(tenant_id)).receipt is None
     assert (await own.keys.destroy(tenant_id)).content["key_was_there"] is True
+
+
+async def test_with_whichever_key_service_is_given(px: Platform, settings: Settings, new_id: Id) -> None:
+    tenant = new_id()
+    await px.tenants.create(tenant, name="Given")
+    async with px.tenant(tenant) as scope:
+        user = await fill(scope)
+    await px.keys.rotate_wrapping_key(tenant)
+    async with platform(settings) as fresh, fresh.tenant(tenant) as scope:
+        assert (await scope.users.get(user.id)).metadata["private"] == PAGE
+    async with collection(settings, "keysets") as keysets:
+        documents = [item async for item in keysets.find({"tenant_id": tenant})]
+        receipt = await px.keys.destroy(tenant)
+        assert receipt.content["key_was_there"] is True and len(receipt.content["proof"]) == 5
+        await check_closed(px, tenant, user, "keys.destroyed")
+        await keysets.delete_many({"tenant_id": tenant})
+        await keysets.insert_many(documents)
+    async with platform(settings) as fresh:
+        # OpenBao and Vault do not remember that there was a key.
+        await check_closed(fresh, tenant, user, "keys.destroyed" if OURS else "keys.unknown")
