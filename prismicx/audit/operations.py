@@ -47,10 +47,15 @@ OPERATIONS: dict[str, Operation] = {
     "tenant.resume": Operation("A suspended tenant is let in again", "around"),
     "tenant.deactivate": Operation("A tenant is closed", "around"),
     "tenant.activate": Operation("A closed tenant is let in again", "around"),
-    "key.rotate_wrapping": Operation("A tenant's wrapping key gets another version", "around"),
-    "key.rotate_data": Operation("A tenant's keysets get a new key each, and its values are sealed anew", "around"),
-    "key.seal": Operation("What is plain or under older keys is sealed anew", "around"),
-    "key.destroy": Operation("A tenant's wrapping key is destroyed", "around"),
+    "key.rotate_wrapping": Operation("A tenant's wrapping key gets another version", "around", "", ("version",)),
+    "key.rotate_data": Operation(
+        "A tenant's keysets get a new key each, and its values are sealed anew", "around", "",
+        ("sealed", "left", "retired"),
+    ),
+    "key.seal": Operation(
+        "What is plain or under older keys is sealed anew", "around", "", ("sealed", "left", "retired")
+    ),
+    "key.destroy": Operation("A tenant's wrapping key is destroyed", "around", "", ("receipt",)),
     "catalogue.publish": Operation("Versions of a system are published", "around", "system", ("added", "latest")),
     "catalogue.deprecate": Operation("A system is not installed anew any more", "around", "system"),
     "catalogue.restore": Operation("A deprecated system may be installed again", "around", "system"),
@@ -81,7 +86,9 @@ OPERATIONS: dict[str, Operation] = {
     "user.password": Operation("A user is given a password", "after", "user"),
     "user.login": Operation("A login was refused", "when denied", "", ("times",)),
     "user.import": Operation("Users are read from a file", "around", "", ("added", "skipped")),
-    "user.export": Operation("Users are written to a file", "around", "", ("count",)),
+    "user.export": Operation(
+        "Users are written to a file, with what is private of them if asked", "around", "", ("count", "private")
+    ),
     "preference.set": Operation("A user's preferences are set", "after", "user"),
     "preference.merge": Operation("Parts of a user's preference are changed", "after", "user"),
     "preference.unset": Operation("A user's preferences are forgotten", "after", "user", ("count",)),

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from prismicx.audit.tracing import Trace, audited
 from prismicx.sealing.erasure import Erasure, Receipt
 from prismicx.sealing.keysets import destroyed
 from prismicx.sealing.rotation import KeysetStatus, Progress, Rotation, Sealing, WrappingKey
+
+
+def _counted(done: Sealing) -> dict[str, Any]:
+    return {"sealed": sum(done.sealed.values()), "left": done.left, "retired": len(done.retired)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class KeyAdministration:
         wrapping = None if receipt is not None else await self._rotation.wrapping_key(tenant_id)
         return KeyStatus(tenant_id, wrapping, await self._rotation.status(tenant_id), receipt)
 
-    @audited("key.rotate_wrapping", tenant="tenant_id")
+    @audited("key.rotate_wrapping", tenant="tenant_id", told=lambda made: {"version": made.version})
     async def rotate_wrapping_key(self, tenant_id: str) -> WrappingKey:
         """Give a tenant's wrapping key another version; the ones before open nothing any more.
 
@@ -62,7 +67,7 @@ class KeyAdministration:
         await self._check(tenant_id)
         return await self._rotation.rotate_wrapping_key(tenant_id)
 
-    @audited("key.rotate_data", tenant="tenant_id")
+    @audited("key.rotate_data", tenant="tenant_id", told=_counted)
     async def rotate_data_keys(self, tenant_id: str, progress: Progress = lambda _field, _count: None) -> Sealing:
         """Give a tenant's keysets a new key each, and seal everything anew; see `seal`.
 
@@ -73,7 +78,7 @@ class KeyAdministration:
         await self._rotation.add_data_keys(tenant_id)
         return await self._rotation.seal(tenant_id, progress)
 
-    @audited("key.seal", tenant="tenant_id")
+    @audited("key.seal", tenant="tenant_id", told=_counted)
     async def seal(self, tenant_id: str, progress: Progress = lambda _field, _count: None) -> Sealing:
         """Seal what is plain or under older keys with the keys that seal now, and retire keys that are unused, once no
         process may hold them. Cut off, it is called once more and goes on.
@@ -84,7 +89,7 @@ class KeyAdministration:
         await self._check(tenant_id)
         return await self._rotation.seal(tenant_id, progress)
 
-    @audited("key.destroy", tenant="tenant_id")
+    @audited("key.destroy", tenant="tenant_id", told=lambda receipt: {"receipt": receipt.number})
     async def destroy(self, tenant_id: str) -> Receipt:
         """Destroy a tenant's wrapping key: nothing that was sealed for it opens any more, in this process at once, in
         every other after at most the time for which it holds keysets (``keyset_cache``), nor from a backup of the

@@ -104,7 +104,7 @@ class Transfer:
                 await self._sealer.check_still_kept(first)
         return Imported(added, read - added)
 
-    @audited("user.export", told=lambda exported: {"count": exported.users})
+    @audited("user.export", given=("private",), told=lambda exported: {"count": exported.users})
     async def write(self, target: TextIO, format: Format, *, private: bool = False) -> Exported:
         """Write every user but its password, in the order of addresses.
 

@@ -224,6 +224,11 @@ async def test_destroyed_keys_open_nothing_in_any_process(own: Platform, mine: S
     assert status.receipt == receipt and status.wrapping_key is None
     assert all(item.destroyed_at is not None for item in status.keysets)
     assert await own.keys.destroy(tenant_id) == receipt
+    # The audit trail has it as well, and holds nothing of what was sealed.
+    events = (await own.audit.list(tenant=tenant_id)).items
+    ended = [item for item in events if item.operation == "key.destroy" and item.outcome == "done"]
+    assert {item.details["receipt"] for item in ended} == {receipt.number}
+    assert SECRET not in repr(events)
 
 
 async def test_a_backup_of_the_databases_opens_nothing(
