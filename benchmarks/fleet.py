@@ -144,12 +144,13 @@ class _Bench:
         peer = django_fleet.rates(self._url, self._some(100))
         figures.append(Figure("django-tenants migrate_schemas", (peer.upgrade,) * len(figures[0].rates)))
         ratio = figures[1].median / peer.upgrade
+        alone = tuple(number / seconds for seconds in stepped[-len(figures[0].rates) :])
+        figures.append(Figure("rollout of a plan that was made before", alone))
         return Claim(
             f"Two columns and an index added for {number:,} tenants", "raw statements", figures, {"rollout": 0.6},
-            [f"Tenants a second, {CONNECTIONS} connections each; {ratio:.0f} times `migrate_schemas` (aim: 30). Of the "
-             f"rollout's time the plan, which compares every schema with what its version makes, took "
-             f"{median(planned):.2f} s; the steps alone made {number / median(stepped):,.0f} tenants a second, "
-             f"{number / median(stepped) / figures[0].median:.2f} of the raw statements."],
+            [f"Tenants a second, {CONNECTIONS} connections each; {ratio:.0f} times `migrate_schemas` (aim: 30), "
+             f"{median(alone) / peer.upgrade:.0f} times where the plan was made before. The plan, which compares every "
+             f"schema with what its version makes, took {median(planned):.2f} s of each rollout."],
         )  # fmt: skip
 
     async def drift(self) -> Claim:
