@@ -20,6 +20,7 @@ from benchmarks import (
     fleet,
     import_users,
     insights,
+    isolation,
     provisioning,
     sealing,
 )
@@ -40,9 +41,10 @@ CLAIMS: dict[str, Callable[[Settings, bool], Awaitable[Claim | list[Claim]]]] = 
     "insights": insights.measure,
     "fleet": fleet.measure,
     "context": context.measure,
+    "isolation": isolation.measure,
     "sealing": sealing.measure,
 }
-FILES = {"fleet.md": ["fleet"], "security.md": ["context"], "sealing.md": ["sealing"]}
+FILES = {"fleet.md": ["fleet"], "security.md": ["context", "isolation"], "sealing.md": ["sealing"]}
 FILES["foundation.md"] = [name for name in CLAIMS if name not in {name for names in FILES.values() for name in names}]
 """Where what was measured is written, when all that belongs there was."""
 RESULTS = Path(__file__).parent / "results"
