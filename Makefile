@@ -26,10 +26,10 @@ demo: $(READY)  ## Run the main job end to end with embedded servers, and stop t
 	@$(BIN)/python -m demo
 
 test: $(READY)  ## Run all tests
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 unit integration acceptance chaos: $(READY)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup tests/$@
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile tests/$@
 
 unit:  ## Run the tests that need no server
 integration:  ## Run the tests against real engines

@@ -60,14 +60,6 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # The tests of one of these modules share a platform of their own, so one worker runs them, in order.
-    for item in items:
-        if item.path.parent.name in ("acceptance", "chaos"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and _DATA in os.environ:
         data = Path(os.environ.pop(_DATA))

@@ -85,7 +85,8 @@ def test_a_rollout_killed_again_and_again_ends_where_it_should(prismicx: Prismic
 
 
 def test_a_dead_server_pauses_a_rollout(prismicx: Prismicx) -> None:
-    assert prismicx.json("system", "rollback", "counted", "--to", "2.0", "--all-tenants")["done"] == TENANTS
+    rolled = prismicx("system", "rollback", "counted", "--to", "2.0", "--all-tenants", "--json")
+    assert json.loads(rolled.stdout)["done"] == TENANTS, rolled
     process = subprocess.Popen(
         [COMMAND, "system", "upgrade", "counted", "--all-tenants", "--concurrency", "1", "--json", "--data",
          prismicx.data],

@@ -18,8 +18,6 @@ from prismicx.reference.apply import apply
 from prismicx.settings import Settings
 from tests.support import administrator
 
-pytestmark = pytest.mark.xdist_group("isolation")  # one scratch platform after another
-
 
 @pytest.fixture(scope="module")
 async def whole(new_namespace: Callable[[], Settings]) -> Settings:

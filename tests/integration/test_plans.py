@@ -51,8 +51,6 @@ JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = i.indkey[0]
 WHERE t.relnamespace IN ('user_data'::regnamespace, 'user_preferences'::regnamespace, 'user_extensions'::regnamespace)
 """
 
-pytestmark = pytest.mark.xdist_group("plans")  # the tables are filled once
-
 TENANT, MOMENT = "tenant-3", datetime(2026, 1, 1)
 USER = uuid.UUID(hex=md5(b"user3-7", usedforsecurity=False).hexdigest())
 EXTENSION = uuid.UUID(hex=md5(f"extension{USER}".encode(), usedforsecurity=False).hexdigest())
