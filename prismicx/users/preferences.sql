@@ -34,7 +34,7 @@ SELECT u.id, ARRAY(
 FROM user_data.users u WHERE u.id = $1
 
 -- name: find
-SELECT p.user_id FROM user_preferences.preferences p
-WHERE p.preference_key = $1
-  AND EXISTS (SELECT FROM unnest($2::text[]) AS begins (text) WHERE starts_with(p.preference_value::text, begins.text))
+SELECT p.user_id FROM user_data.users u
+JOIN user_preferences.preferences p ON p.user_id = u.id AND p.preference_key = $1
+WHERE EXISTS (SELECT FROM unnest($2::text[]) AS begins (text) WHERE starts_with(p.preference_value::text, begins.text))
 ORDER BY p.user_id

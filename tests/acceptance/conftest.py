@@ -1,20 +1,22 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
-from prismicx.engines.endpoints import locate_mongo, login_of
-from prismicx.secret import Secret
+from prismicx.engines.endpoints import login_of
+from prismicx.errors import PrismicXError
+from prismicx.platform import open_platform
 from prismicx.settings import load
 from tests import leaks
 
@@ -50,11 +52,21 @@ class Prismicx:
         return dict(json.loads(done.stderr.strip().splitlines()[-1])["error"])
 
     def plant_connections(self) -> None:
-        """Register the passwords of tenants' own logins, which the registry holds."""
-        with MongoClient[dict[str, Any]](locate_mongo(load({"data": self.data}, environ={}).settings).url) as client:
-            for tenant in client["tenant_registry"]["tenants"].find():
-                login = login_of(Secret(tenant["database_config"]["connection_string"]))
-                leaks.plant(login.password, f"the password of the tenant {tenant['tenant_id']}")
+        """Register the passwords of tenants' own logins, which the registry holds sealed."""
+        with ThreadPoolExecutor(1) as thread:  # this one has a loop of its own
+            for tenant, string in thread.submit(asyncio.run, self._connections()).result().items():
+                leaks.plant(login_of(string).password, f"the password of the tenant {tenant}")
+
+    async def _connections(self) -> dict[str, str]:
+        found = {}
+        async with open_platform(load({"data": self.data}, environ={}).settings) as px:
+            for tenant in await px.tenants.list(limit=1000):
+                try:
+                    found[tenant.tenant_id] = await px._connection_string(await px._registry.entry(tenant.tenant_id))
+                except PrismicXError as error:
+                    if error.code != "keys.destroyed":  # nobody can find what a test destroyed
+                        raise
+        return found
 
 
 @pytest.fixture(scope="module")

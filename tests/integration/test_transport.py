@@ -24,7 +24,7 @@ import pytest
 
 from prismicx import doctor
 from prismicx.engines import mongo, postgres
-from prismicx.engines.endpoints import Endpoints, locate
+from prismicx.engines.endpoints import Endpoints, locate, locate_keys
 from prismicx.engines.transport import Transport
 from prismicx.errors import Denied, Unavailable
 from prismicx.isolation.scratch import drop_namespace
@@ -232,18 +232,22 @@ async def run(folder: Path, *words: str, check: int | None = 0) -> str:
 
 
 async def test_the_whole_path_with_verify_full(
-    postgres_server: Running, mongo_server: Running, authority: Authority, tmp_path: Path
+    servers: Settings, postgres_server: Running, mongo_server: Running, authority: Authority, tmp_path: Path
 ) -> None:
     """By the command line, off loopback where this machine has an address there, else by the URL's own words."""
     host = own_address()
     asked = {"postgres": "", "mongo": ""} if host else {"postgres": "sslmode=verify-full", "mongo": "tls=true"}
     namespace = f"tls{secrets.token_hex(3)}"
+    keys = locate_keys(servers)
     set_in_file = {
         "data": "data",
         "namespace": namespace,
         "postgres_url": postgres_server.at(host or "localhost", asked["postgres"]),
         "mongo_url": mongo_server.at(host or "localhost", asked["mongo"]),
         "tls_ca": str(authority.ca),
+        "key_url": keys.url,
+        "key_token": keys.token,
+        "key_admin_token": keys.admin_token,
     }
     file = tmp_path / "prismicx.toml"
     file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in set_in_file.items()))
@@ -263,10 +267,7 @@ async def test_the_whole_path_with_verify_full(
                         assert await sql.fetchval("SELECT count(*) FROM user_data.users") == 1
                     assert await (await tenant.collection("user_insights")).count_documents({}) == 1
                     assert await (await tenant.collection("tasks")).count_documents({}) == 1
-        async with mongo.connect(locate(settings).mongo.url, 10.0) as client:
-            rows = client[f"{namespace}__tenant_registry"]["tenants"].find({})
-            strings = [row["database_config"]["connection_string"] async for row in rows]
-        assert len(strings) == 2
+            strings = [await px._connection_string(await px._registry.entry(name)) for name in ("ann", "bob")]
         for string in strings:
             assert "tls=true" in string
             assert "pem" not in string
