@@ -24,6 +24,8 @@ from prismicx.settings import Settings
 
 CONNECTIONS = 4
 NEW, UPGRADED, WATCHED, STANDING = 500, 2_000, 3_000, 10_000
+SIZES, PEERS, REMEMBERED, HELD = (100, 300, 1_000, 3_000, 10_000), (30, 100, 300, 1_000, 3_000), 5_000, 1_000
+"""Numbers of tenants: of the chart, ours and the peer's; that memory is watched over; that one is read of."""
 RESULTS = Path(__file__).parent / "results"
 
 TABLES = "".join(
@@ -49,6 +51,7 @@ async def measure(settings: Settings, quick: bool) -> list[Claim]:
             await bench.drift(),
             await bench.nothing(),
             await bench.chart(),
+            await bench.reader(),
         ]
     finally:
         await bench.close()
@@ -61,6 +64,7 @@ class _Bench:
         self._px, self._quick = platform, quick
         self._url = locate(settings).postgres.postgres("management_system_repository")
         self._raw: list[asyncpg.Connection] = []
+        self._everybody: list[str] = []
 
     def _some(self, number: int) -> int:
         return number // 50 if self._quick else number
@@ -204,34 +208,75 @@ class _Bench:
 
     async def chart(self) -> Claim:
         """Rates against numbers of tenants, and memory over many schemas."""
-        sizes = [10, 20] if self._quick else [100, 300, 1_000, 3_000]
+        sizes = [10, 20] if self._quick else [*SIZES]
+        tags = (*sizes, self._some(REMEMBERED), self._some(HELD))
         ours, raw = Line("PrismicX", []), Line("raw statements", [])
-        watch = Watch("prismicx fleet")
-        everybody = await crowd(self._px, "c", sizes[-1], tuple(sizes))
+        self._everybody = await crowd(self._px, "c", self._some(SIZES[-1]), tags)
         await self._roll("install", "1.0", "c", system_id="kiosk")
-        schemas = {name: self._px._names.schema(name, "kiosk") for name in everybody}
+        schemas = {name: self._px._names.schema(name, "kiosk") for name in self._everybody}
         for size in sizes:
-            tenants = everybody[:size]
-
+            tenants = self._everybody[:size]
             seconds = await _timed(self._everywhere(tenants, lambda name: "BEGIN; " + _within(schemas[name], STEP)))
             raw.points.append((size, size / seconds))
             await self._everywhere(tenants, lambda name: "BEGIN; " + _within(schemas[name], UNDO))
-            with watch:
-                rolling = self._roll("upgrade", "2.0", "c", system_id="kiosk", tag=str(size))
-                ours.points.append((size, size / await _timed(rolling)))
+            planned, stepped = await self._roll("upgrade", "2.0", "c", system_id="kiosk", tag=str(size))
+            ours.points.append((size, size / (planned + stepped)))
             await self._roll("rollback", "1.0", "c", system_id="kiosk", tag=str(size))
-        lines = [raw, ours]
+        watch, many = Watch("prismicx_fleet"), self._some(REMEMBERED)
+        with watch:
+            await self._roll("upgrade", "2.0", "c", system_id="kiosk", tag=str(many))
+        await self._roll("rollback", "1.0", "c", system_id="kiosk", tag=str(many))
         peers = Line("django-tenants", [])
-        for size in [5] if self._quick else [30, 100, 300]:
-            peers.points.append((size, django_fleet.rates(self._url, size).upgrade))
+        for size in [5] if self._quick else PEERS:
+            peers.points.append((size, django_fleet.rates(self._url, size, tables=1).upgrade))
         if not self._quick:
-            write_chart(RESULTS / "fleet.svg", "Tenants upgraded a second, by number of tenants", [*lines, peers])
-        figures = [Figure(line.name, tuple(rate for _, rate in line.points)) for line in lines]
+            write_chart(RESULTS / "fleet.svg", "Tenants upgraded a second, by number of tenants", [raw, ours, peers])
+        figures = [Figure(line.name, tuple(rate for _, rate in line.points)) for line in (raw, ours)]
         return Claim(
             f"Rate by number of tenants, {sizes[0]:,} to {sizes[-1]:,}", "raw statements", figures,
-            notes=[f"One table, two columns and an index added; drawn in fleet.svg, with django-tenants at "
-                   f"{', '.join(f'{size}: {rate:.0f}' for size, rate in peers.points)} a second. At most the process "
-                   f"had {watch.process:.0f} MiB and one of its backends {watch.backend:.0f} MiB, over all sizes."],
+            notes=[f"One table, two columns and an index added, the plan included; drawn in fleet.svg, with "
+                   f"django-tenants at {', '.join(f'{size:,}: {rate:.0f}' for size, rate in peers.points)} a second. "
+                   f"Over {many:,} tenants the process had at most {watch.process:.0f} MiB and one of its backends "
+                   f"{watch.backend:.0f} MiB."],
+        )  # fmt: skip
+
+    async def reader(self) -> Claim:
+        """How long the others take while somebody reads a table of one tenant for as long as that."""
+        number = self._some(HELD)
+        held = f'"{self._px._names.schema(self._everybody[number // 2], "kiosk")}".t0'
+        admin = self._raw[0]
+
+        async def upgrade(to_be_done: int) -> float:
+            plan = await self._px.fleet.plan(
+                "kiosk", version="2.0", selection=Selection(tiers=("c",), tags=(str(number),)),
+                options=Options(waves=(), concurrency=CONNECTIONS),
+            )  # fmt: skip
+            there, begun = asyncio.Event(), time.perf_counter()
+            running = asyncio.create_task(
+                self._px.fleet.start(plan, progress=lambda told: there.set() if told.done >= to_be_done else None)
+            )
+            await there.wait()
+            seconds = time.perf_counter() - begun
+            if admin.is_in_transaction():
+                await admin.execute("ROLLBACK")
+            done = await running
+            if done.status != "finished" or done.failed:
+                raise AssertionError(f"the rollout ended as {done}")
+            await self._roll("rollback", "1.0", "c", system_id="kiosk", tag=str(number))
+            return seconds
+
+        alone, beside = [], []
+        for _ in range(1 if self._quick else 5):
+            alone.append(await upgrade(number))
+            await admin.execute(f"BEGIN; LOCK TABLE {held} IN ACCESS SHARE MODE")
+            beside.append(await upgrade(number - 1))
+        later = median(beside) - median(alone)
+        rates = {"nobody reads": alone, "the others, while one is read": beside}
+        figures = [Figure(name, tuple(number / seconds for seconds in found)) for name, found in rates.items()]
+        return Claim(
+            f"{number:,} tenants upgraded, with a reader that holds a table of one of them", "nobody reads", figures,
+            notes=[f"The others were done {later * 1000:+.0f} ms later (aim: at most the lock time-out, "
+                   f"{Options().lock_milliseconds} ms); the one, when its reader had ended."],
         )  # fmt: skip
 
     async def _everywhere(self, tenants: list[str], text: Callable[..., str]) -> None:

@@ -11,14 +11,17 @@ import psutil
 
 
 class Watch:
-    """Looks ten times a second while its block runs; keeps what it saw over all blocks.
+    """Looks four times a second while its block runs; keeps what it saw over all blocks.
+
+    Args:
+        login: whose backends are looked at.
 
     Attributes:
         process, backend: MiB of private memory at most, of this process and of one backend.
     """
 
-    def __init__(self, application: str) -> None:
-        self._application = application
+    def __init__(self, login: str) -> None:
+        self._login = login
         self._running = False
         self.process = self.backend = 0.0
 
@@ -41,9 +44,9 @@ class Watch:
             for other in psutil.process_iter(["name", "cmdline"]):
                 try:
                     line = " ".join(other.info["cmdline"] or ())
-                    if line.startswith("postgres: ") and "fleet" in line:
+                    if line.startswith("postgres: ") and self._login in line:
                         held = other.memory_full_info()
                         self.backend = max(self.backend, held.uss / 1024**2)
                 except (psutil.NoSuchProcess, psutil.AccessDenied):
                     continue
-            time.sleep(0.1)
+            time.sleep(0.25)
