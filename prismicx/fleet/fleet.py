@@ -280,8 +280,9 @@ class Fleet:
             try:
                 for number, group in waves:
                     told.wave = number + 1
-                    failed = await runner.wave([(row["tenant_id"], _where(row)) for row in group], allowed)
-                    reason = _reason(runner, allowed, failed, len(group), number + 1 == told.waves)
+                    last = number + 1 == told.waves
+                    failed = await runner.wave([(row["tenant_id"], _where(row)) for row in group], allowed, last=last)
+                    reason = _reason(runner, allowed, failed, len(group), last)
                     if reason or runner.stop.is_set():
                         break
             finally:
@@ -325,8 +326,9 @@ class Fleet:
                 ways[here] = _phases(rollout, migrations, here, snapshot)
             return ways[here]
 
-        async def now(tenant_id: str) -> Where:
-            return _where(await pool.fetchrow(queries.holding, rollout.system_id, tenant_id))
+        async def now(tenants: Sequence[str]) -> dict[str, Where]:
+            rows = await pool.fetch(queries.holding, rollout.system_id, tenants)
+            return {row["tenant_id"]: _where(row) for row in rows}
 
         def recorded(tenant_id: str, code: str | None = None) -> None:
             details = {"system": rollout.system_id, "action": rollout.action, "version": rollout.version}

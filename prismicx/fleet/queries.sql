@@ -17,8 +17,8 @@ FROM public.schema_migrations WHERE system_id = $1 ORDER BY schema_version_to
 SELECT snapshot FROM prismicx.version_trials WHERE version_id = $1
 
 -- name: holding
-SELECT v.version, t.status, coalesce(u.phases_done, 0) AS phases_done
-FROM (SELECT $1::text AS system_id, $2::text AS tenant_id) AS asked
+SELECT asked.tenant_id, v.version, t.status, coalesce(u.phases_done, 0) AS phases_done
+FROM (SELECT $1::text AS system_id, tenant_id FROM unnest($2::text[]) AS given (tenant_id)) AS asked
 LEFT JOIN public.tenant_systems t ON t.tenant_id = asked.tenant_id AND t.system_id = asked.system_id
 LEFT JOIN public.system_versions v ON v.version_id = t.version_id
 LEFT JOIN prismicx.unfinished_steps u ON u.tenant_id = asked.tenant_id AND u.system_id = asked.system_id

@@ -1,15 +1,19 @@
 """The work of a rollout: tenants in waves, some at once, each step of each tenant in a transaction with its ledger row.
 
 A worker sends the steps of several tenants in one message while they are quick: the server has the next one when it is
-done with one, and one that fails is found by doing them again one by one.
+done with one. When one fails, those before it are done and those after it have not begun. A tenant whose tables others
+hold waits until everybody else had a turn, in the waves after its own, too, so that it delays another by one lock
+time-out at most. Only a wave in which nobody is done waits for its own: it has shown nothing yet.
 """
 
 from __future__ import annotations
 
 import asyncio
+import heapq
+import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -19,7 +23,7 @@ from prismicx.errors import PrismicXError, Unavailable
 from prismicx.fleet.values import Options
 from prismicx.systems.execution import MOVED, Link, is_small, perform, perform_together
 from prismicx.systems.failure import failure_of
-from prismicx.systems.patience import patiently
+from prismicx.systems.patience import FIRST, LONGEST, PASSING
 from prismicx.systems.step import Limits, Phase, Place
 
 _TOGETHER, _QUICK = 16, 0.05
@@ -43,6 +47,17 @@ class Progress:
     waves: int = 0
 
 
+@dataclass(order=True, slots=True)
+class _Busy:
+    """A tenant whose tables others held: when it is tried again, after which pause, and until when."""
+
+    due: float
+    tenant_id: str
+    here: Where = field(compare=False)
+    pause: float = field(compare=False, default=FIRST)
+    end: float | None = field(compare=False, default=None)
+
+
 @dataclass(slots=True)
 class Runner:
     """Brings tenants where a rollout leads.
@@ -51,19 +66,20 @@ class Runner:
         postgres: where the schemas are.
         place: where the system of a tenant is.
         way: the phases from a version.
-        now: where a tenant is now, for one that was found elsewhere.
+        now: where tenants are now, for those that may be elsewhere.
         done: told of every tenant that is where it was to be.
         failed: writes down that a tenant failed: its id, a code, and what happened.
-        progress: told after every tenant.
+        progress: told after every message, which brings one tenant or several.
         stop: set it to stop between two tenants.
         failures: how many tenants failed since it began; those of an earlier run are not counted again.
         trouble: why it stopped by itself, when an engine could not be used; nobody's failure.
+        busy: who is put off until the others had their turn.
     """
 
     postgres: Postgres
     place: Callable[[str], Place]
     way: Way
-    now: Callable[[str], Awaitable[Where]]
+    now: Callable[[Sequence[str]], Awaitable[Mapping[str, Where]]]
     done: Callable[[str], None]
     failed: Callable[[str, str, str], Awaitable[None]]
     options: Options
@@ -72,28 +88,39 @@ class Runner:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     trouble: str = ""
     failures: int = 0
+    busy: list[_Busy] = field(default_factory=list)
 
-    async def wave(self, tenants: Sequence[tuple[str, Where]], allowed: int) -> int:
-        """Bring the tenants of a wave there, each from where it is; how many failed.
+    async def wave(self, tenants: Sequence[tuple[str, Where]], allowed: int, *, last: bool) -> int:
+        """Bring the tenants of a wave there, each from where it is; how many failed meanwhile.
+
+        Those that others are in the way of are left for the next wave, unless it is the last one or nobody is done.
 
         Stops between two messages when `stop` is set, or when more than the allowed failures were counted in all.
         """
-        waiting, before = deque(tenants), self.failures
-        workers = [self._work(waiting, allowed) for _ in range(min(self.options.concurrency, len(tenants)))]
+        waiting, failed, done = deque(tenants), self.failures, self.told.done
+
+        def goes_on() -> bool:
+            return not self._stopped(allowed) and bool(waiting or (self.busy and (last or self.told.done == done)))
+
+        workers = [self._work(waiting, goes_on) for _ in range(self.options.concurrency)]
         async with asyncio.TaskGroup() as group:
             for worker in workers:
                 group.create_task(worker)
-        return self.failures - before
+        return self.failures - failed
 
-    async def _work(self, waiting: deque[tuple[str, Where]], allowed: int) -> None:
+    async def _work(self, waiting: deque[tuple[str, Where]], goes_on: Callable[[], bool]) -> None:
         link, size = Link(self.postgres), 1
         try:
-            while waiting and not self._stopped(allowed):
+            while goes_on():
                 await link.recycle()
-                begun = time.monotonic()
-                await self._some(link, self._taken(waiting, size), allowed)
-                quick = time.monotonic() - begun < _QUICK
-                size = min(size * 2, _TOGETHER) if quick else 1
+                if waiting:
+                    begun = time.monotonic()
+                    await self._some(link, waiting, self._taken(waiting, size))
+                    quick = time.monotonic() - begun < _QUICK
+                    size = min(size * 2, _TOGETHER) if quick else 1
+                else:
+                    await self._again(link)
+                self.progress(self.told)
         finally:
             await link.close()
 
@@ -108,43 +135,87 @@ class Runner:
         return taken
 
     def _is_small(self, here: Where) -> bool:
-        try:
-            phases = self._phases(here)
-        except PrismicXError:
-            return False  # it is told when it is that tenant's turn
-        return len(phases) == 1 and is_small(phases[0])
+        phases = self._known_phases(here)
+        return phases is not None and len(phases) == 1 and is_small(phases[0])
 
-    async def _some(self, link: Link, tenants: Sequence[tuple[str, Where]], allowed: int) -> None:
-        if len(tenants) > 1:
-            steps = [(self.place(tenant_id), self._phases(here)[0]) for tenant_id, here in tenants]
-            try:
-                await perform_together(link, steps, self._limits)
-            except asyncpg.PostgresError:
-                pass  # one by one it shows which of them, and those that are done say so
-            except Unavailable as error:
-                self._give_up(error)
-                return
-            else:
-                self.told.done += len(tenants)
-                self.progress(self.told)
-                return
-        for tenant_id, here in tenants:
-            if self._stopped(allowed):
-                return
-            await self._one(link, tenant_id, here)
-            self.progress(self.told)
+    async def _some(self, link: Link, waiting: deque[tuple[str, Where]], tenants: Sequence[tuple[str, Where]]) -> None:
+        if len(tenants) == 1:
+            await self._one(link, *tenants[0])
+            return
+        steps = [(self.place(tenant_id), self._phases(here)[0]) for tenant_id, here in tenants]
+        try:
+            await perform_together(link, steps, self._limits)
+        except asyncpg.PostgresError as error:
+            waiting.extendleft(reversed(await self._sort_out(link, [tenant_id for tenant_id, _ in tenants], error)))
+        except Unavailable as error:
+            self._give_up(error)
+        else:
+            for tenant_id, _ in tenants:
+                self._is_done(tenant_id)
+
+    async def _sort_out(
+        self, link: Link, tenants: Sequence[str], error: asyncpg.PostgresError
+    ) -> list[tuple[str, Where]]:
+        """After a message that failed: the ledger says who is done, the first of the others is the one that failed,
+        and the rest, which is given back, has not begun."""
+        now = await self.now(tenants)
+        left = [(tenant_id, now[tenant_id]) for tenant_id in tenants if self._known_phases(now[tenant_id]) != []]
+        for tenant_id in tenants:
+            if (tenant_id, now[tenant_id]) not in left:
+                self._is_done(tenant_id)
+        if left and isinstance(error, PASSING):
+            self._later(*left[0])
+        elif left:
+            await self._one(link, *left[0])  # alone, its error is its own beyond doubt
+        return left[1:]
 
     async def _one(self, link: Link, tenant_id: str, here: Where) -> None:
+        if await self._in_the_way(link, tenant_id, here) is not None:
+            self._later(tenant_id, here)
+
+    def _later(self, tenant_id: str, here: Where) -> None:
+        heapq.heappush(self.busy, _Busy(time.monotonic(), tenant_id, here))
+
+    async def _again(self, link: Link) -> None:
+        """Try one again that others were in the way of, when it is time; patience begins with the first time."""
+        one = heapq.heappop(self.busy)
+        try:
+            await asyncio.wait_for(self.stop.wait(), max(one.due - time.monotonic(), 0))
+        except TimeoutError:
+            pass
+        else:
+            return  # it stays open, as the ledger says
+        if one.end is None:
+            one.end = time.monotonic() + self.options.patience
+        error = await self._in_the_way(link, one.tenant_id, one.here)
+        if error is None:
+            return
+        if time.monotonic() >= one.end:
+            await self._note(one.tenant_id, error.sqlstate or "XX000", failure_of(error))
+            return
+        # Reason enough for a pseudo-random number: nobody gains by guessing it.
+        one.due = time.monotonic() + one.pause * random.uniform(0.5, 1.5)  # noqa: S311
+        one.pause = min(one.pause * 2, LONGEST)
+        heapq.heappush(self.busy, one)
+
+    async def _in_the_way(self, link: Link, tenant_id: str, here: Where) -> asyncpg.PostgresError | None:
+        """Bring a tenant there, or write down why not; the error where another transaction is in its way."""
         try:
             await self._bring(link, tenant_id, here)
-            self.told.done += 1
-            self.done(tenant_id)
+            self._is_done(tenant_id)
+        except PASSING as error:
+            return error
         except asyncpg.PostgresError as error:
             await self._note(tenant_id, error.sqlstate or "XX000", failure_of(error))
         except Unavailable as error:
             self._give_up(error)
         except PrismicXError as error:
             await self._note(tenant_id, error.code, error.message)
+        return None
+
+    def _is_done(self, tenant_id: str) -> None:
+        self.told.done += 1
+        self.done(tenant_id)
 
     def _give_up(self, error: Unavailable) -> None:
         self.trouble = error.message
@@ -163,24 +234,25 @@ class Runner:
             if error.sqlstate not in MOVED:
                 raise
             # Another rollout, or this one before its answer was lost, took the step. From where it is now, once.
-            found = await self.now(tenant_id)
+            found = (await self.now([tenant_id]))[tenant_id]
             if found == here:
                 raise
             await self._walk(link, place, found)
 
     async def _walk(self, link: Link, place: Place, here: Where) -> None:
         for phase in self._phases(here):
-            await self._phase(link, place, phase)
+            await perform(link, place, phase, self._limits)
 
     def _phases(self, here: Where) -> Sequence[Phase]:
         version, done = here
         return self.way(version)[done:]
 
-    async def _phase(self, link: Link, place: Place, phase: Phase) -> None:
-        async def once() -> None:
-            await perform(link, place, phase, self._limits)
-
-        await patiently(once, self.options.patience)
+    def _known_phases(self, here: Where) -> Sequence[Phase] | None:
+        """The phases, or None where there is no way: it is told when it is that tenant's turn."""
+        try:
+            return self._phases(here)
+        except PrismicXError:
+            return None
 
     @property
     def _limits(self) -> Limits:

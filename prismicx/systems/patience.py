@@ -15,7 +15,8 @@ T = TypeVar("T")
 PASSING = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """What another transaction causes and its end mends."""
 
-_FIRST, _LONGEST = 0.03, 1.0
+FIRST, LONGEST = 0.03, 1.0
+"""Seconds of the first pause before another try, and of the longest."""
 
 
 async def patiently(work: Callable[[], Awaitable[T]], seconds: float) -> T:
@@ -25,7 +26,7 @@ async def patiently(work: Callable[[], Awaitable[T]], seconds: float) -> T:
     Raises:
         asyncpg.PostgresError: of the last attempt, when the time was not enough.
     """
-    end, pause = time.monotonic() + seconds, _FIRST
+    end, pause = time.monotonic() + seconds, FIRST
     while True:
         try:
             return await work()
@@ -34,4 +35,4 @@ async def patiently(work: Callable[[], Awaitable[T]], seconds: float) -> T:
                 raise
         # Reason enough for a pseudo-random number: nobody gains by guessing it.
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
-        pause = min(pause * 2, _LONGEST)
+        pause = min(pause * 2, LONGEST)

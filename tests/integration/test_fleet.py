@@ -220,15 +220,20 @@ async def test_two_rollouts_at_once_run_every_step_once(shop: Shop, px: Platform
     assert await shop.versions() == installed("4.0", shop.tenants)
 
 
-async def test_a_reader_delays_its_own_tenant_only(shop: Shop, px: Platform) -> None:
-    await shop.open(6)
-    slow = shop.tenants[2]
+@pytest.mark.parametrize(("concurrency", "waves"), [(1, ()), (2, ("50%",))])
+async def test_a_reader_delays_its_own_tenant_only(
+    shop: Shop, px: Platform, concurrency: int, waves: tuple[str, ...]
+) -> None:
+    await shop.open(20)
+    slow = (await shop.plan("upgrade", "2.0", waves=waves)).waves[0][4]  # among those that go in one message
     admin = await administrator(shop.settings, "management_system_repository")
     transaction = admin.transaction()
     await transaction.start()
     schema = px._names.schema(slow, shop.system)
     await admin.execute(f'LOCK TABLE "{schema}".items IN ACCESS SHARE MODE')
-    running = asyncio.create_task(shop.run("upgrade", "2.0", waves=(), concurrency=2, lock_milliseconds=50))
+    running = asyncio.create_task(
+        shop.run("upgrade", "2.0", waves=waves, concurrency=concurrency, lock_milliseconds=50)
+    )
     others = installed("2.0", [name for name in shop.tenants if name != slow])
     for _ in range(200):
         if (await shop.versions()).items() >= others.items():
@@ -242,8 +247,12 @@ async def test_a_reader_delays_its_own_tenant_only(shop: Shop, px: Platform) -> 
     await reader.close()
     await transaction.rollback()
     await admin.close()
-    assert (await running).status == "finished"
+    done = await running
+    assert done.status == "finished"
     assert await shop.versions() == installed("2.0", shop.tenants)
+    told = (await px.audit.list(operation="rollout.tenant", limit=100)).items
+    recorded = [event.tenant_id for event in told if event.subject == str(done.rollout_id)]
+    assert sorted(filter(None, recorded)) == sorted(shop.tenants)
 
 
 @given(
