@@ -36,7 +36,7 @@ def test_what_commands_do_is_in_the_trail(prismicx: Prismicx, tmp_path: Path) ->
         ("scope.open", "denied", "tenant.suspended"),
     ]
     assert found[4]["subject"] == user
-    assert found[6]["details"] == {"count": 1}
+    assert found[6]["details"] == {"count": 1, "private": False}
     assert {event["door"] for event in found} == {"cli"}
     assert "@" in found[0]["actor"]
     assert events(prismicx)[0]["operation"] == "db.apply"

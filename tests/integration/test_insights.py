@@ -251,8 +251,10 @@ async def test_an_order_is_of_what_is_there(tenant: TenantScope, user: str) -> N
 
 async def test_bounds(tenant: TenantScope, user: str) -> None:
     insights = tenant.insights
-    work = [insights.add_topic(user, name=f"t{n}") for n in range(values.TOPICS_LIMIT + 6)]
-    done = await asyncio.gather(*work, return_exceptions=True)
+    done: list[Any] = []
+    for begin in range(0, values.TOPICS_LIMIT + 6, 16):  # at once, but not so many that they only wait for one another
+        names = [f"t{n}" for n in range(begin, min(begin + 16, values.TOPICS_LIMIT + 6))]
+        done += await asyncio.gather(*(insights.add_topic(user, name=name) for name in names), return_exceptions=True)
     assert [one.code for one in done if isinstance(one, PrismicXError)] == ["insight.full"] * 6
     topic = next(one for one in done if isinstance(one, Topic)).topic_id
     for n in range(values.SUBTOPICS_LIMIT):
