@@ -60,7 +60,7 @@ async def tenants(px: Platform, show: Show) -> None:
                 isolation=company.isolation,
             )  # fmt: skip
             show.say(f"{made.tenant_id:<13} {made.name:<20} {made.placement:<10} insights in {made.database}")
-        active = await px.tenants.list(status="active")
+        active = (await px.tenants.list(status="active")).items
         show.check(f"{len(active)} tenants are active", len(active) == len(COMPANIES))
 
 

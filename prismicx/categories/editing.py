@@ -8,7 +8,7 @@ compared within such a change, too.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -29,6 +29,7 @@ from prismicx.categories.values import (
     unknown_category,
 )
 from prismicx.clock import give_way, utc_milliseconds
+from prismicx.engines.mongo import update_of
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.engines.transactions import in_transaction
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
@@ -260,13 +261,6 @@ def new_document(
         "created_at": moment,
         "updated_at": moment,
     }
-
-
-def update_of(fields: Mapping[str, Any]) -> dict[str, Document]:
-    """An update that sets fields; those that are None are taken away."""
-    update = {"$set": {name: value for name, value in fields.items() if value is not None}}
-    gone = {name: "" for name, value in fields.items() if value is None}
-    return {**update, **({"$unset": gone} if gone else {})}
 
 
 def ids_of(categories: Iterable[Category]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from prismicx.audit.tracing import audited
-from prismicx.categories.editing import CategoryEditor, check_name, check_names, ids_of, new_document, update_of
+from prismicx.categories.editing import CategoryEditor, check_name, check_names, ids_of, new_document
 from prismicx.categories.reading import category_by_id
 from prismicx.categories.tree import Problem, children_of, merged, problems_of, true_ancestors
 from prismicx.categories.values import (
@@ -22,6 +22,7 @@ from prismicx.categories.values import (
     too_deep,
 )
 from prismicx.clock import utc_milliseconds
+from prismicx.engines.mongo import update_of
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.errors import Conflict, InvalidInput, quoted
 

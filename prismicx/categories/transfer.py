@@ -10,12 +10,13 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from prismicx.audit.tracing import Trace, audited
 from prismicx.categories.comparison import Comparison, compare
-from prismicx.categories.editing import new_document, update_of
+from prismicx.categories.editing import new_document
 from prismicx.categories.forms import Format, Node, parse, write
 from prismicx.categories.reading import OpenCollection, category_by_id
 from prismicx.categories.repository import Categories
 from prismicx.categories.values import Category, CategoryValues, category_of
 from prismicx.clock import utc_milliseconds
+from prismicx.engines.mongo import update_of
 from prismicx.engines.scoped_documents import ScopedCollection
 
 _BATCH = 1_000

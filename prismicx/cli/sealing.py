@@ -151,8 +151,11 @@ def _for_each(door: Door, tenant_id: str | None, all_tenants: bool, one: Callabl
 
 
 async def _tenants(px: Platform) -> AsyncIterator[str]:
-    after = ""
-    while page := await px.tenants.list(after=after, limit=1000):
-        for tenant in page:
+    after = None
+    while True:
+        page = await px.tenants.list(after=after, limit=1000)
+        for tenant in page.items:
             yield tenant.tenant_id
-        after = page[-1].tenant_id
+        after = page.next
+        if after is None:
+            return

@@ -9,7 +9,9 @@ from typing import Any
 import click
 
 from prismicx.cli.door import Door, command, json_object, pairs, table
+from prismicx.cli.scope import paged, show_page, versioned
 from prismicx.names import Names
+from prismicx.pages import Page
 from prismicx.platform import open_platform
 from prismicx.settings import Settings
 from prismicx.tenants.tenants import Tenants
@@ -42,18 +44,16 @@ def create(door: Door, tenant_id: str, name: str, tier: str | None, region: str 
 @command(tenant, "list")
 @click.option("--status", type=click.Choice(STATUSES), help="Only tenants in this state.")
 @click.option("--region", help="Only tenants of this region.")
-@click.option("--after", default="", help="Begin after this id: the last one of the page before.")
-@click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
-def list_command(door: Door, status: Any, region: str | None, after: str, limit: int) -> None:
+@paged
+def list_command(door: Door, **filters: Any) -> None:
     """Tenants in the order of their ids."""
 
-    async def work() -> list[dict[str, Any]]:
+    async def work() -> Page[Tenant]:
         async with open_platform(door.settings) as px:
-            found = await px.tenants.list(status=status, region=region, after=after, limit=limit)
-            return [asdict(item) for item in found]
+            return await px.tenants.list(**filters)
 
     columns = ["tenant_id", "name", "status", "placement", "database", "tier", "region", "created_at"]
-    door.show(door.run(work()), lambda rows: table(rows, columns))
+    show_page(door, "tenants", door.run(work()), versioned, columns)
 
 
 @command(tenant, "databases")
@@ -88,19 +88,21 @@ def show(door: Door, tenant_id: str) -> None:
 
 @command(tenant, "update")
 @click.argument("tenant_id", metavar="ID")
+@click.option("--version", help="Only if the tenant still has this version.")
 @click.option("--name", help="Name of the organisation.")
-@click.option("--tier", help="Service tier.")
-@click.option("--region", help="Geographical region.")
+@click.option("--tier", help="Service tier; empty takes it away.")
+@click.option("--region", help="Geographical region; empty takes it away.")
 @click.option("--settings", help="Changes of its settings, as a JSON object; null takes a setting away.")
-def update(
-    door: Door, tenant_id: str, name: str | None, tier: str | None, region: str | None, settings: str | None
-) -> None:
+def update(door: Door, tenant_id: str, version: str | None, settings: str | None, **changes: str | None) -> None:
     """Change what is known of a tenant; what is not given stays."""
-    changes = json_object("settings", settings) if settings is not None else None
+    given: dict[str, Any] = {field: value for field, value in changes.items() if value is not None}
+    given |= {field: None for field in ("tier", "region") if given.get(field) == ""}
+    if settings is not None:
+        given["settings"] = json_object("settings", settings)
 
     async def work() -> dict[str, Any]:
         async with open_platform(door.settings) as px:
-            return asdict(await px.tenants.update(tenant_id, name=name, tier=tier, region=region, settings=changes))
+            return versioned(await px.tenants.update(tenant_id, version=version, **given))
 
     door.show(door.run(work()), pairs)
 
@@ -144,6 +146,6 @@ def _change(door: Door, tenant_id: str, verb: Callable[[Tenants, str], Coroutine
 
 def _described(found: Tenant, settings: Settings, schemas: dict[str, str]) -> dict[str, Any]:
     names = Names(settings.namespace)
-    held = asdict(found)
+    held = versioned(found)
     held["insights_database"] = held.pop("database")
     return {**held, "extensions_view": names.extensions_view(found.tenant_id), "schemas": schemas}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -273,3 +273,10 @@ class Mongo:
         self._tenants.clear()
         for client in clients:
             await client.close()
+
+
+def update_of(fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """An update that sets fields; those that are None are taken away."""
+    update = {"$set": {name: value for name, value in fields.items() if value is not None}}
+    gone = {name: "" for name, value in fields.items() if value is None}
+    return {**update, **({"$unset": gone} if gone else {})}

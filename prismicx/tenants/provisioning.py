@@ -242,7 +242,7 @@ class Provisioning:
         async def work(session: AsyncClientSession) -> None:
             await tenants.update_one(
                 {"tenant_id": tenant_id, "status": "provisioning"},
-                {"$set": {"status": "active", "updated_at": utc_milliseconds()}},
+                {"$set": {"status": "active", "updated_at": utc_milliseconds(after=document["created_at"])}},
                 session=session,
             )
             await databases.update_one(

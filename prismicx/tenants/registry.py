@@ -9,12 +9,12 @@ from typing import Any, Literal, TypeVar
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 
-from prismicx.checks import check_object, check_text
+from prismicx.checks import check_document, check_object, check_text
 from prismicx.clock import give_way, utc_milliseconds
-from prismicx.engines.mongo import Mongo
+from prismicx.engines.mongo import Mongo, update_of
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
 from prismicx.names import Names, check_tenant_id
-from prismicx.pages import PAGE_LIMIT
+from prismicx.pages import Page, check_limit, cursor_of, key_of
 from prismicx.reference.definitions import REGISTRY
 from prismicx.remembered import Remembered
 from prismicx.tenants.values import (
@@ -28,10 +28,12 @@ from prismicx.tenants.values import (
     database_of,
     entry_of,
 )
+from prismicx.versions import stale
 
 T = TypeVar("T")
 
 _TRIES = 30
+_CHANGEABLE = {"name", "tier", "region", "settings"}
 
 Verb = Literal["suspend", "resume", "deactivate", "activate"]
 
@@ -74,34 +76,28 @@ class Registry:
         return await self._read(check_tenant_id(tenant_id))
 
     async def list(
-        self, *, status: Status | None = None, region: str | None = None, after: str = "", limit: int = 100
-    ) -> list[Tenant]:
+        self, *, status: Status | None = None, region: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[Tenant]:
         """Tenants in the order of their ids.
 
-        Args:
-            after: the last id of the page before; empty for the first page.
-            limit: at most so many, 1 to 1000.
-
         Raises:
-            InvalidInput: ``tenant.status_invalid``, ``tenant.limit_invalid``.
+            InvalidInput: ``tenant.status_invalid``, ``tenant.invalid``, ``page.cursor_invalid`` or
+                ``page.limit_invalid``.
         """
+        size = check_limit(limit)
         if status is not None and status not in STATUSES:
             raise InvalidInput(
                 "tenant.status_invalid", f"status is {quoted(status)}", f"use one of {', '.join(STATUSES)}"
             )
-        if not isinstance(limit, int) or not 1 <= limit <= PAGE_LIMIT:
-            raise InvalidInput("tenant.limit_invalid", f"limit is {quoted(limit)}", f"use 1 to {PAGE_LIMIT}")
-        for label, text in (("after", after), ("region", region)):
-            if text:
-                check_text("tenant.invalid", label, text, LABEL_LIMIT)
-        wanted: dict[str, Any] = {"tenant_id": {"$gt": after}}
-        if status is not None:
-            wanted["status"] = status
+        wanted: dict[str, Any] = {} if status is None else {"status": status}
         if region is not None:
-            wanted["region"] = str(region)
-        tenants = await self.collection("tenants")
-        cursor = tenants.find(wanted).sort("tenant_id").limit(limit)
-        return [entry_of(document).tenant async for document in cursor]
+            wanted["region"] = check_text("tenant.invalid", "region", region, LABEL_LIMIT)
+        if after is not None:
+            wanted["tenant_id"] = {"$gt": key_of("tenants", after, str)[0]}
+        found = (await self.collection("tenants")).find(wanted).sort("tenant_id").limit(size + 1)
+        rows = [entry_of(document).tenant async for document in found]
+        items = rows[:size]
+        return Page(items, cursor_of("tenants", items[-1].tenant_id) if len(rows) > size else None)
 
     async def databases(self) -> Sequence[TenantDatabase]:
         """The MongoDB databases that hold tenants' documents, by name."""
@@ -144,60 +140,39 @@ class Registry:
         if status == "active":
             return entry
         if status == "provisioning":
-            raise Conflict(
-                "tenant.provisioning",
-                f"the tenant {tenant_id} is not fully provisioned",
-                f"run the `prismicx tenant create {tenant_id} …` that was begun once more",
-            )
+            raise _half_made(tenant_id)
         raise Denied(
             f"tenant.{status}",
             f"the tenant {tenant_id} is {status}",
             f"prismicx tenant {_WAY_IN[status]} {tenant_id}",
         )
 
-    async def update(
-        self,
-        tenant_id: str,
-        *,
-        name: str | None = None,
-        tier: str | None = None,
-        region: str | None = None,
-        settings: Mapping[str, Any] | None = None,
-    ) -> Tenant:
-        """Change what is known of a tenant; what is not given stays.
+    async def update(self, tenant_id: str, *, version: str | None = None, **changes: Any) -> Tenant:
+        """Change ``name``, ``tier``, ``region`` (None takes one of the last two away) or ``settings``: values by
+        name, where None takes one away and what is not named stays.
 
         Args:
-            settings: changes of the settings, by name; None takes a setting away.
+            version: of the tenant the changes were made to; without it the last writer wins.
 
         Raises:
             InvalidInput: ``tenant.id_invalid`` or ``tenant.invalid``.
             NotFound: ``tenant.unknown``.
-            Conflict: ``tenant.changed`` when somebody else changes it all the time.
+            Conflict: ``tenant.changed`` when it has another version now, or somebody else changes it all the time;
+                ``tenant.provisioning``.
         """
-        changes: dict[str, Any] = {}
-        if name is not None:
-            changes["name"] = check_text("tenant.invalid", "name", name, NAME_LIMIT)
-        for label, value in (("tier", tier), ("region", region)):
-            if value is not None:
-                changes[label] = check_text("tenant.invalid", label, value, LABEL_LIMIT)
-        if settings is not None:
-            check_object("tenant.invalid", "settings", settings)
-        tenants = await self.collection("tenants")
-        for attempt in range(_TRIES):
-            held = (await self._read(check_tenant_id(tenant_id))).tenant
-            if settings is not None:
-                merged = {**held.settings, **settings}
-                changes["settings"] = {key: value for key, value in merged.items() if value is not None}
-                check_object("tenant.invalid", "settings", changes["settings"])
-            moment = utc_milliseconds(after=held.updated_at or held.created_at)
-            done = await tenants.update_one(
-                {"tenant_id": tenant_id, "updated_at": held.updated_at}, {"$set": {**changes, "updated_at": moment}}
-            )
-            self.forget(tenant_id)
-            if done.matched_count:
-                return await self.get(tenant_id)
-            await give_way(attempt)
-        raise Conflict("tenant.changed", f"the tenant {tenant_id} is being changed all the time", "try again")
+        given = _checked(changes)
+
+        def changed(held: Tenant) -> dict[str, Any]:
+            if held.status == "provisioning":
+                raise _half_made(tenant_id)  # the call that finishes it is known by these values
+            if "settings" not in given:
+                return given
+            merged = {**held.settings, **given["settings"]}
+            settings = {name: value for name, value in merged.items() if value is not None}
+            check_document("tenant.invalid", "settings", settings)
+            return {**given, "settings": settings}
+
+        return await self._change(tenant_id, version, changed)
 
     async def change_status(self, tenant_id: str, verb: Verb) -> Tenant:
         """Bring a tenant into the state a verb leads to.
@@ -205,24 +180,36 @@ class Registry:
         Raises:
             InvalidInput: ``tenant.id_invalid``.
             NotFound: ``tenant.unknown``.
-            Conflict: ``tenant.transition`` when the verb does not lead there from its state.
+            Conflict: ``tenant.transition`` when the verb does not lead there from its state, ``tenant.changed`` when
+                somebody else changes it all the time.
         """
-        check_tenant_id(tenant_id)
         sources, status = _VERBS[verb]
+
+        def changed(held: Tenant) -> dict[str, Any]:
+            if held.status not in sources:
+                raise Conflict(
+                    "tenant.transition",
+                    f"the tenant {tenant_id} is {held.status}; {verb} takes one that is {' or '.join(sources)}",
+                    _allowed(held.status),
+                )
+            return {"status": status}
+
+        return await self._change(tenant_id, None, changed)
+
+    async def _change(self, tenant_id: str, version: str | None, changed: Callable[[Tenant], dict[str, Any]]) -> Tenant:
+        """Write what `changed` makes of the tenant as it is; None takes a field away."""
         tenants = await self.collection("tenants")
-        done = await tenants.update_one(
-            {"tenant_id": tenant_id, "status": {"$in": list(sources)}},
-            {"$set": {"status": status, "updated_at": utc_milliseconds()}},
-        )
-        self.forget(tenant_id)
-        tenant = await self.get(tenant_id)
-        if done.matched_count == 0:
-            raise Conflict(
-                "tenant.transition",
-                f"the tenant {tenant_id} is {tenant.status}; {verb} takes one that is {' or '.join(sources)}",
-                _allowed(tenant.status),
-            )
-        return tenant
+        for attempt in range(_TRIES):
+            held = (await self._read(check_tenant_id(tenant_id))).tenant
+            if version not in (None, held.version):
+                raise Conflict("tenant.changed", *stale(f"the tenant {tenant_id}", held.version, version))
+            update = update_of({**changed(held), "updated_at": utc_milliseconds(after=held.changed_at)})
+            done = await tenants.update_one({"tenant_id": tenant_id, "updated_at": held.updated_at}, update)
+            self.forget(tenant_id)
+            if done.matched_count:
+                return await self.get(tenant_id)
+            await give_way(attempt)
+        raise Conflict("tenant.changed", f"the tenant {tenant_id} is being changed all the time", "try again")
 
     def forget(self, tenant_id: str) -> None:
         """Ask anew next time."""
@@ -255,6 +242,34 @@ class Registry:
         entry = entry_of(document)
         self._entries.keep(tenant_id, entry, asked)
         return entry
+
+
+def _checked(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes of a tenant; what its settings become is checked with those it has."""
+    unknown = sorted(changes.keys() - _CHANGEABLE)
+    if unknown:
+        raise InvalidInput(
+            "tenant.invalid",
+            f"{quoted(unknown[0])} cannot be changed",
+            f"changes are of {', '.join(sorted(_CHANGEABLE))}",
+        )
+    given = {**changes}
+    if "name" in given:
+        check_text("tenant.invalid", "name", given["name"], NAME_LIMIT)
+    for label in ("tier", "region"):
+        if given.get(label) is not None:
+            check_text("tenant.invalid", label, given[label], LABEL_LIMIT)
+    if "settings" in given:
+        check_object("tenant.invalid", "settings", given["settings"])
+    return given
+
+
+def _half_made(tenant_id: str) -> Conflict:
+    return Conflict(
+        "tenant.provisioning",
+        f"the tenant {tenant_id} is not fully provisioned",
+        f"run the `prismicx tenant create {tenant_id} …` that was begun once more",
+    )
 
 
 def _allowed(status: Status) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from prismicx.audit.tracing import Trace, audited
+from prismicx.pages import Page
 from prismicx.tenants.provisioning import Provisioning
 from prismicx.tenants.registry import Registry
 from prismicx.tenants.values import NewTenant, Placement, Status, Tenant, TenantDatabase
@@ -46,8 +47,8 @@ class Tenants:
         return await self._registry.get(tenant_id)
 
     async def list(
-        self, *, status: Status | None = None, region: str | None = None, after: str = "", limit: int = 100
-    ) -> list[Tenant]:
+        self, *, status: Status | None = None, region: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[Tenant]:
         """See `Registry.list`."""
         return await self._registry.list(status=status, region=region, after=after, limit=limit)
 
@@ -56,17 +57,9 @@ class Tenants:
         return await self._registry.databases()
 
     @audited("tenant.update", tenant="tenant_id")
-    async def update(
-        self,
-        tenant_id: str,
-        *,
-        name: str | None = None,
-        tier: str | None = None,
-        region: str | None = None,
-        settings: Mapping[str, Any] | None = None,
-    ) -> Tenant:
+    async def update(self, tenant_id: str, *, version: str | None = None, **changes: Any) -> Tenant:
         """See `Registry.update`. The setting ``preferences`` holds what its users prefer by default, by key."""
-        return await self._registry.update(tenant_id, name=name, tier=tier, region=region, settings=settings)
+        return await self._registry.update(tenant_id, version=version, **changes)
 
     @audited("tenant.suspend", tenant="tenant_id")
     async def suspend(self, tenant_id: str) -> Tenant:

@@ -11,6 +11,7 @@ from prismicx.checks import check_text
 from prismicx.errors import InvalidInput, quoted
 from prismicx.names import check_tenant_id
 from prismicx.secret import Secret
+from prismicx.versions import version_of
 
 Placement = Literal["dedicated", "shared"]
 Status = Literal["active", "inactive", "suspended", "provisioning"]
@@ -43,6 +44,16 @@ class Tenant:
     tier: str | None = None
     region: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """Changes with every change of the tenant; for `Tenants.update`."""
+        return version_of(self.changed_at)
+
+    @property
+    def changed_at(self) -> datetime:
+        """When it was changed last, or made."""
+        return self.updated_at or self.created_at
 
 
 @dataclass(frozen=True, slots=True)

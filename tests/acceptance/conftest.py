@@ -60,7 +60,7 @@ class Prismicx:
     async def _connections(self) -> dict[str, str]:
         found = {}
         async with open_platform(load({"data": self.data}, environ={}).settings) as px:
-            for tenant in await px.tenants.list(limit=1000):
+            for tenant in (await px.tenants.list(limit=1000)).items:
                 try:
                     found[tenant.tenant_id] = await px._connection_string(await px._registry.entry(tenant.tenant_id))
                 except PrismicXError as error:

@@ -116,8 +116,8 @@ def test_a_tenant_is_created_listed_and_shown(prismicx: Prismicx) -> None:
     made = prismicx.json("tenant", "create", "tenant-001", "--name", "First", "--tier", "pro", "--region", "eu")
     assert made["status"] == "active"
     prismicx("tenant", "create", "small", "--name", "Small", "--isolation", "shared")
-    assert [row["tenant_id"] for row in prismicx.json("tenant", "list")] == ["small", "tenant-001"]
-    assert [row["tenant_id"] for row in prismicx.json("tenant", "list", "--region", "eu")] == ["tenant-001"]
+    assert [row["tenant_id"] for row in prismicx.json("tenant", "list")["tenants"]] == ["small", "tenant-001"]
+    assert [row["tenant_id"] for row in prismicx.json("tenant", "list", "--region", "eu")["tenants"]] == ["tenant-001"]
     shown = prismicx.json("tenant", "show", "tenant-001")
     assert shown["placement"] == "dedicated"
     assert shown["insights_database"] == "tenant_tenant_001_db"
@@ -253,7 +253,7 @@ def test_diagrams_and_the_reference_are_drawn_from_the_live_databases(prismicx: 
         (("tenant", "show", "x'; DROP TABLE users; --"), 2, "tenant.id_invalid"),
         (("tenant", "show", '{"$ne": ""}'), 2, "tenant.id_invalid"),
         (("tenant", "create", "blank", "--name", ""), 2, "tenant.invalid"),
-        (("tenant", "list", "--limit", "0"), 2, "tenant.limit_invalid"),
+        (("tenant", "list", "--limit", "0"), 2, "page.limit_invalid"),
         (("system", "install", "crm", "--tenant", "nobody"), 3, "tenant.unknown"),
         (("system", "publish", "nowhere"), 2, "package.unreadable"),
         (("system", "show", "nothing"), 3, "system.unknown"),

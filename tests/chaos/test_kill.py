@@ -59,7 +59,7 @@ def test_data_survives_the_death_of_every_process(prismicx: Prismicx) -> None:
         assert prismicx.error("tenant", "list", code=6)["code"] == "engine.not_running"
         prismicx("up", "--detach")
         made = [f"z{number}" for number in range(moment + 1)]
-        assert [row["tenant_id"] for row in prismicx.json("tenant", "list")] == ["kept", "shared", *made]
+        assert [row["tenant_id"] for row in prismicx.json("tenant", "list")["tenants"]] == ["kept", "shared", *made]
         assert prismicx.json("db", "verify")["ok"] is True
 
 
@@ -92,7 +92,7 @@ def test_a_creation_killed_at_any_moment_is_finished_by_the_same_command(prismic
         time.sleep(usual * chance.uniform(0.55, 1.0))
         process.kill()
         process.wait()
-        listed = {row["tenant_id"]: row["status"] for row in prismicx.json("tenant", "list")}
+        listed = {row["tenant_id"]: row["status"] for row in prismicx.json("tenant", "list")["tenants"]}
         if listed.get(tenant) == "active":
             continue
         cut_off += tenant in listed
@@ -159,4 +159,4 @@ def test_a_server_that_nobody_remembers_is_ended_before_another_is_started(prism
     record.unlink()  # as a command leaves it that is killed right after it started the server
     prismicx("up", "--detach")
     assert not psutil.pid_exists(forgotten)
-    assert [row["tenant_id"] for row in prismicx.json("tenant", "list")] == ["kept"]
+    assert [row["tenant_id"] for row in prismicx.json("tenant", "list")["tenants"]] == ["kept"]

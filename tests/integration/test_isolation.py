@@ -97,9 +97,9 @@ async def test_tenants_that_a_killed_verification_left_are_removed(
         monkeypatch.setattr("prismicx.isolation.tenants._remove_left", _nothing)
     monkeypatch.undo()
     async with open_platform(whole) as px:
-        assert {tenant.tenant_id for tenant in await px.tenants.list()} >= set(made.all)
+        assert {tenant.tenant_id for tenant in (await px.tenants.list()).items} >= set(made.all)
     async with throw_away(whole, locate(whole)) as (px, _):
-        assert not {tenant.tenant_id for tenant in await px.tenants.list()} & set(made.all)
+        assert not {tenant.tenant_id for tenant in (await px.tenants.list()).items} & set(made.all)
 
 
 async def _nothing(*_: object) -> None:

@@ -272,13 +272,16 @@ async def test_the_registry_is_asked_once_for_many_scopes(
 async def test_a_listing_goes_on_from_page_to_page(px: Platform, new_id: Id) -> None:
     for _ in range(3):
         await px.tenants.create(new_id(), name="Page", region="moon", isolation="shared")
-    everything = [tenant.tenant_id for tenant in await px.tenants.list(region="moon", limit=1000)]
+    everything = [tenant.tenant_id for tenant in (await px.tenants.list(region="moon", limit=1000)).items]
     assert everything == sorted(everything)
     paged: list[str] = []
-    while page := await px.tenants.list(region="moon", after=paged[-1] if paged else "", limit=2):
-        paged += [tenant.tenant_id for tenant in page]
+    page = await px.tenants.list(region="moon", limit=2)
+    paged += [tenant.tenant_id for tenant in page.items]
+    while page.next:
+        page = await px.tenants.list(region="moon", after=page.next, limit=2)
+        paged += [tenant.tenant_id for tenant in page.items]
     assert paged == everything
-    for limit in (0, 1001, "10", None):
+    for limit in (0, 1001, "10", None, True):
         with pytest.raises(InvalidInput):
             await px.tenants.list(limit=limit)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput):
@@ -291,7 +294,7 @@ async def test_the_connection_string_is_nowhere_to_be_seen(px: Platform, pair: t
     assert len(secret) > 20 and secret not in entry.connection_string
     shown = [repr(entry), str(entry), f"{entry}"]
     async with px.tenant(pair[0]) as scope:
-        tenants = [scope.tenant, await px.tenants.get(pair[0]), *await px.tenants.list(limit=1000)]
+        tenants = [scope.tenant, await px.tenants.get(pair[0]), *(await px.tenants.list(limit=1000)).items]
         for item in [*tenants, *await px.tenants.databases()]:
             shown += [repr(item), str(item), json.dumps(asdict(item), default=str)]
     for change in (px.tenants.create(pair[0], name="Again"), px.tenants.resume(pair[0]), px.tenants.get("nobody")):
