@@ -13,20 +13,34 @@ from itertools import islice
 from typing import Any
 
 from prismicx.checks import check_document, check_moment, check_text
-from prismicx.clock import utc_milliseconds
+from prismicx.clock import give_way, utc_milliseconds
+from prismicx.engines.mongo import update_of
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
 from prismicx.pages import Page, check_limit, cursor_of, key_of, milliseconds_of, moment_at
 from prismicx.sealing.sealer import Sealer, Writer
-from prismicx.tasks.values import INVALID, PAYLOAD_LIMIT, STATUSES, NewTask, Status, Task, task_of
+from prismicx.tasks.values import (
+    INVALID,
+    PAYLOAD_LIMIT,
+    STATUSES,
+    NewTask,
+    Status,
+    Task,
+    check_task_id,
+    task_of,
+)
 
 _BATCH = 1_000
+_TRIES = 30
 
 _SOURCES: dict[Status, tuple[Status, ...]] = {
     "cancelled": ("pending", "running"),
     "pending": ("failed", "cancelled"),
 }
 """From which states a task may be brought to another from outside: by `cancel` and by `retry`."""
+
+_NOTHING_YET = dict.fromkeys(("started_at", "completed_at", "result", "error"))
+"""What a task has not that waits."""
 
 
 class Tasks:
@@ -59,7 +73,9 @@ class Tasks:
             InvalidInput: ``task.invalid``.
             Unavailable, Conflict: ``keys.*`` when something secret cannot be sealed.
         """
-        (task,) = await self.enqueue_many([NewTask(service, type, payload or {}, priority, tuple(secret))])
+        (task,) = await self.enqueue_many(
+            [NewTask(service, type, {} if payload is None else payload, priority, secret)]
+        )
         return task
 
     async def enqueue_many(self, tasks: Iterable[NewTask]) -> Sequence[Task]:
@@ -70,9 +86,9 @@ class Tasks:
             InvalidInput: ``task.invalid``.
             Unavailable, Conflict: ``keys.*`` when something secret cannot be sealed.
         """
+        given = _given(tasks)
         collection = await self._open_collection()
         moment = utc_milliseconds()
-        given = list(tasks)
         documents = [
             {
                 "task_id": str(uuid.uuid4()),
@@ -96,14 +112,14 @@ class Tasks:
             await collection.insert_many([_sealed(document, keys, writer) for document, keys in batch])
         return [task_of(document) for document in documents]
 
-    async def get(self, task_id: str) -> Task:
+    async def get(self, task_id: uuid.UUID | str) -> Task:
         """A task by its id.
 
         Raises:
             InvalidInput: ``task.id_invalid``.
             NotFound: ``task.unknown``, also when it is another tenant's.
         """
-        key = _key(task_id)
+        key = check_task_id(task_id)
         found = await (await self._open_collection()).find_one({"task_id": key})
         if found is None:
             raise _unknown(key)
@@ -132,6 +148,8 @@ class Tasks:
         """
         size = check_limit(limit)
         wanted = _filter(status, type, service, since, until)
+        if secret is not None and not isinstance(secret, Mapping):
+            raise InvalidInput(INVALID, f"secret is {quoted(secret)}", "give values by keys of the payload")
         for name, value in (secret or {}).items():
             wanted[f"payload.{_plain_key(name)}"] = await self._sought(name, value)
         if after is not None:
@@ -146,7 +164,7 @@ class Tasks:
             return Page(items, None)
         return Page(items, cursor_of("tasks", milliseconds_of(items[-1].created_at), items[-1].task_id))
 
-    async def cancel(self, task_id: str) -> Task:
+    async def cancel(self, task_id: uuid.UUID | str) -> Task:
         """Cancel a task that waits or runs. Whoever runs it finds out when it reports.
 
         Raises:
@@ -154,9 +172,9 @@ class Tasks:
             NotFound: ``task.unknown``.
             Conflict: ``task.transition`` when it has ended.
         """
-        return await self._bring(task_id, "cancelled", {"$set": {"completed_at": utc_milliseconds()}})
+        return await self._bring(task_id, "cancelled")
 
-    async def retry(self, task_id: str) -> Task:
+    async def retry(self, task_id: uuid.UUID | str) -> Task:
         """Let a task that failed or was cancelled wait again; what came of it before is forgotten.
 
         Raises:
@@ -164,8 +182,7 @@ class Tasks:
             NotFound: ``task.unknown``.
             Conflict: ``task.transition`` when it did not fail.
         """
-        gone = dict.fromkeys(("started_at", "completed_at", "result", "error"), "")
-        return await self._bring(task_id, "pending", {"$unset": gone})
+        return await self._bring(task_id, "pending")
 
     async def counts(self) -> dict[str, dict[str, int]]:
         """How many tasks there are, by type and status."""
@@ -185,19 +202,38 @@ class Tasks:
         beginnings = await self._sealer.beginnings(name, value)
         return {"$regex": f"^(?:{'|'.join(map(re.escape, beginnings))})"} if beginnings else {"$in": []}
 
-    async def _bring(self, task_id: str, status: Status, update: dict[str, dict[str, Any]]) -> Task:
-        key = _key(task_id)
-        change = {**update, "$set": {**update.get("$set", {}), "status": status, "updated_at": utc_milliseconds()}}
+    async def _bring(self, task_id: uuid.UUID | str, status: Status) -> Task:
+        key = check_task_id(task_id)
         collection = await self._open_collection()
-        done = await collection.update_one({"task_id": key, "status": {"$in": list(_SOURCES[status])}}, change)
-        task = await self.get(key)
-        if not done.matched_count:
-            raise Conflict(
-                "task.transition",
-                f"the task {key} is {task.status}, which does not lead to {status}",
-                f"only tasks that are {' or '.join(_SOURCES[status])} become {status}",
-            )
-        return task
+        for attempt in range(_TRIES):
+            document = await collection.find_one({"task_id": key})
+            if document is None:
+                raise _unknown(key)
+            held = task_of(document)
+            if held.status not in _SOURCES[status]:
+                raise Conflict(
+                    "task.transition",
+                    f"the task {key} is {held.status}, which does not lead to {status}",
+                    f"only tasks that are {' or '.join(_SOURCES[status])} become {status}",
+                )
+            moment = utc_milliseconds(after=held.changed_at)
+            ended = {"completed_at": moment} if status == "cancelled" else _NOTHING_YET
+            fields = {"status": status, "updated_at": moment, **ended}
+            unchanged = {"task_id": key, "status": held.status, "updated_at": held.updated_at}
+            if (await collection.update_one(unchanged, update_of(fields))).matched_count:
+                return await self.get(key)
+            await give_way(attempt)
+        raise Conflict("task.changed", f"the task {key} is being changed by others all the time", "try again")
+
+
+def _given(tasks: object) -> list[NewTask]:
+    if not isinstance(tasks, Iterable):
+        raise InvalidInput(INVALID, f"tasks are {quoted(tasks)}", "give a list of NewTask")
+    given = list(tasks)
+    wrong = [task for task in given if not isinstance(task, NewTask)]
+    if wrong:
+        raise InvalidInput(INVALID, f"a task is {quoted(wrong[0])}", "give a list of NewTask")
+    return given
 
 
 def _sealed(document: dict[str, Any], keys: set[str], writer: Writer | None) -> dict[str, Any]:
@@ -230,13 +266,6 @@ def _filter(
         if moment is not None:
             wanted.setdefault("created_at", {})[operator] = check_moment(INVALID, label, moment)
     return wanted
-
-
-def _key(value: object) -> str:
-    try:
-        return str(uuid.UUID(value if isinstance(value, str) else ""))
-    except ValueError:
-        raise InvalidInput("task.id_invalid", f"the task's id is {quoted(value)}", "give a UUID") from None
 
 
 def _unknown(key: str) -> NotFound:

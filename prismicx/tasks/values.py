@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from prismicx.checks import check_document, check_text
+from prismicx.checks import check_document, check_id, check_text
 from prismicx.errors import InvalidInput, quoted
 from prismicx.sealing.values import check_plain
 
@@ -47,8 +47,10 @@ class NewTask:
         check_text(INVALID, "service", self.service, 100)
         check_text(INVALID, "type", self.type, 100)
         check_document(INVALID, "payload", self.payload, PAYLOAD_LIMIT)
+        if not isinstance(self.secret, (list, tuple, set, frozenset)):
+            raise InvalidInput(INVALID, f"secret is {quoted(self.secret)}", "give a list of keys of the payload")
         for key in self.secret:
-            if key not in self.payload:
+            if not isinstance(key, str) or key not in self.payload:
                 raise InvalidInput(INVALID, f"secret names {quoted(key)}", "name keys that the payload has")
         for key, value in self.payload.items():
             check_plain(INVALID, f"{quoted(key)} of payload", value)
@@ -86,6 +88,20 @@ class Task:
     completed_at: datetime | None = None
     result: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
+
+    @property
+    def changed_at(self) -> datetime:
+        """When it was changed last, or enqueued."""
+        return self.updated_at or self.created_at
+
+
+def check_task_id(value: object) -> str:
+    """The id of a task.
+
+    Raises:
+        InvalidInput: ``task.id_invalid``.
+    """
+    return str(check_id("task.id_invalid", "the task's id", value))
 
 
 def task_of(document: Mapping[str, Any]) -> Task:

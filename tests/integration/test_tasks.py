@@ -142,6 +142,47 @@ async def test_wrong_filters_and_ids_are_named(px: Platform, pair: Pair) -> None
         for filters in wrong:
             with pytest.raises(InvalidInput):
                 await ann.tasks.list(**filters)
-        for key in ("x", 5, None, {"$ne": ""}, uuid.uuid4()):
+        for key in ("x", 5, None, {"$ne": ""}):
             with pytest.raises(InvalidInput):
                 await ann.tasks.get(key)  # type: ignore[arg-type]
+        made = await ann.tasks.enqueue(service="mailer", type="welcome")
+        assert await ann.tasks.get(uuid.UUID(made.task_id)) == made
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"secret": 5}, {"secret": "key"}, {"secret": [[1]]}, {"secret": {"key": 1}}, {"payload": 0}, {"payload": ""}],
+)
+async def test_what_is_no_list_or_no_object_is_refused(px: Platform, pair: Pair, values: dict[str, Any]) -> None:
+    async with px.tenant(pair[0]) as ann:
+        before = await ann.tasks.counts()
+        with pytest.raises(InvalidInput) as caught:
+            await ann.tasks.enqueue(service="s", type="t", **{"payload": {"key": 1}, **values})
+        assert caught.value.code == "task.invalid"
+        for wrong in (5, [5], [NewTask("s", "t"), {"service": "s"}]):
+            with pytest.raises(InvalidInput):
+                await ann.tasks.enqueue_many(wrong)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInput):
+            await ann.tasks.list(secret=[1])  # type: ignore[arg-type]
+        assert await ann.tasks.counts() == before
+
+
+async def test_no_change_makes_a_task_older(px: Platform, pair: Pair) -> None:
+    """The clock of another machine may be ahead."""
+    ahead = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    async with px.tenant(pair[0]) as ann:
+        made = await ann.tasks.enqueue(service="mailer", type="welcome")
+        await (await ann.collection("tasks")).update_one({"task_id": made.task_id}, {"$set": {"updated_at": ahead}})
+        cancelled = await ann.tasks.cancel(made.task_id)
+        assert cancelled.completed_at == cancelled.updated_at
+        waits = await ann.tasks.retry(made.task_id)
+        assert ahead < cancelled.changed_at < waits.changed_at
+        assert (waits.status, waits.completed_at) == ("pending", None)
+
+
+async def test_of_many_that_cancel_and_retry_at_once_each_is_done_or_told(px: Platform, pair: Pair) -> None:
+    async with px.tenant(pair[0]) as ann:
+        made = await ann.tasks.enqueue(service="mailer", type="welcome")
+        calls = [verb(made.task_id) for _ in range(4) for verb in (ann.tasks.cancel, ann.tasks.retry)]
+        for result in await asyncio.gather(*calls, return_exceptions=True):
+            assert isinstance(result, Task) or (isinstance(result, Conflict) and result.code == "task.transition")
