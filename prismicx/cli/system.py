@@ -170,11 +170,12 @@ def choices(function: Callable[..., None]) -> Callable[..., None]:
 @command(system, "configure")
 @click.argument("system_id", metavar="SYSTEM")
 @click.option("--tenant", "tenant_id", required=True, help="The tenant that has it.")
+@click.option("--revision", help="Only if the installation still has this revision.")
 @choices
-def configure(door: Door, system_id: str, tenant_id: str, **options: Any) -> None:
+def configure(door: Door, system_id: str, tenant_id: str, revision: str | None, **options: Any) -> None:
     """Change the configuration and the features of a tenant's system; what is not named stays."""
     given = chosen(**options)
-    change(door, tenant_id, lambda systems: systems.configure(system_id, **given))
+    change(door, tenant_id, lambda systems: systems.configure(system_id, revision=revision, **given))
 
 
 @command(system, "installed")
@@ -216,4 +217,4 @@ def described(found: Installation) -> dict[str, Any]:
     held = asdict(found)
     secrets = held.pop("secrets")
     masked = {key: MASK if key in secrets else found.configuration[key] for key in found.configuration}
-    return {**held, "configuration": masked}
+    return {**held, "configuration": masked, "revision": found.revision}

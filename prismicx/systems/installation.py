@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC
 from typing import Any
 
 import asyncpg
@@ -48,6 +49,7 @@ from prismicx.systems.requirements import (
 from prismicx.systems.secrets import changed_choices
 from prismicx.systems.step import Limits, Phase, Place, body, making, place_of, settings
 from prismicx.systems.way import phases_of_way, removal
+from prismicx.versions import stale, version_of
 
 INSTALLED = "installed"
 
@@ -188,29 +190,36 @@ class Installations:
         self,
         system_id: str,
         *,
+        revision: str | None = None,
         configuration: Mapping[str, Any] | None = None,
         features: Mapping[str, bool] | None = None,
     ) -> Installation:
         """Change what was chosen for an installed system; what is not named stays.
 
         Args:
+            revision: of the installation the changes were made to; without it the last writer wins.
             configuration: new values by top-level key; None takes one away, so that its default counts again.
             features: on or off, by name.
 
         Raises:
             InvalidInput: ``system.configuration_invalid`` when the installed version does not take it.
             NotFound: ``system.unknown`` or ``system.not_installed``.
-            Conflict: ``system.busy``.
+            Conflict: ``system.changed`` when it has another revision now, ``system.busy``.
             Unavailable, Conflict, Denied: ``keys.*`` when a secret cannot be opened or sealed.
         """
         async with self._transaction() as connection:
             _, _, held = await self._held(connection, system_id)
             if held is None:
                 raise not_installed(self._tenant_id, system_id)
+            changed_at = held["updated_at"].replace(tzinfo=UTC)
+            current = version_of(changed_at)
+            if revision not in (None, current):
+                raise Conflict("system.changed", *stale(f"{system_id} of {self._tenant_id}", current, revision))
             versions = await connection.fetch(queries.versions, system_id)
             declared = declared_of(find_version(system_id, versions, held["version"]))
             stored = await changed_choices(self._sealer, system_id, declared, choices_of(held), configuration, features)
-            await connection.execute(queries.set_choices, system_id, *_columns(stored), utc_now())
+            moment = utc_now(after=changed_at)
+            await connection.execute(queries.set_choices, system_id, *_columns(stored), moment)
         return await self._told(system_id)
 
     @audited("system.uninstall", subject="system_id")

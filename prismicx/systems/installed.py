@@ -10,6 +10,7 @@ from typing import Any
 from prismicx.names import Names
 from prismicx.systems.declarations import Choices, Declaration, stored_choices, stored_declaration
 from prismicx.systems.secrets import sealed_keys
+from prismicx.versions import version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Installation:
             opened, asking for it raises why.
         features: of those the version has, which are on.
         secrets: keys of the configuration that are sealed where they are stored.
+        version: of the system; `revision` is that of what is known here.
     """
 
     system_id: str
@@ -34,6 +36,11 @@ class Installation:
     configuration: Mapping[str, Any]
     features: Mapping[str, bool]
     secrets: frozenset[str] = frozenset()
+
+    @property
+    def revision(self) -> str:
+        """Changes with every change of the installation; for `Installations.configure`."""
+        return version_of(self.updated_at)
 
 
 def installation_of(names: Names, tenant_id: str, row: Any) -> Installation:

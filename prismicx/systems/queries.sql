@@ -78,7 +78,7 @@ LEFT JOIN prismicx.version_declarations d ON d.version_id = t.version_id
 ORDER BY t.system_id
 
 -- name: installation
-SELECT t.status, v.version, t.configurations, t.features_enabled
+SELECT t.status, v.version, t.configurations, t.features_enabled, t.updated_at
 FROM public.tenant_systems t JOIN public.system_versions v ON v.version_id = t.version_id
 WHERE t.system_id = $1
 FOR UPDATE OF t

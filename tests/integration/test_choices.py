@@ -182,3 +182,31 @@ async def test_what_a_version_declares_is_shown_and_does_not_change(
         with pytest.raises(Conflict) as caught:
             await px.catalogue.publish(folder)
         assert caught.value.code == "package.changed"
+
+
+async def test_of_two_that_change_what_they_read_the_second_is_told(chosen: Platform, tenant: str) -> None:
+    async with chosen.tenant(tenant) as scope:
+        read = await scope.systems.install("choices", "1.0")
+        first = await scope.systems.configure("choices", revision=read.revision, configuration={"colour": "blue"})
+        with pytest.raises(Conflict) as caught:
+            await scope.systems.configure("choices", revision=read.revision, configuration={"colour": "red"})
+        assert caught.value.code == "system.changed"
+        assert first.revision in caught.value.message
+        assert await scope.systems.list() == [first]
+        again = await scope.systems.configure("choices", revision=first.revision, features={"beta": True})
+        assert (again.configuration, again.features) == ({"colour": "blue"}, {"beta": True})
+        moved = await scope.systems.migrate("choices", "2.0", configuration={"colour": "red", "size": 1})
+        assert moved.revision > again.revision
+
+
+async def test_choices_never_get_older(chosen: Platform, settings: Settings, tenant: str) -> None:
+    """The clock of another machine may be ahead."""
+    async with chosen.tenant(tenant) as scope:
+        await scope.systems.install("choices", "1.0")
+        admin = await administrator(settings, "management_system_repository")
+        await admin.execute(
+            "UPDATE public.tenant_systems SET updated_at = updated_at + interval '1 hour' WHERE tenant_id = $1", tenant
+        )
+        await admin.close()
+        (before,) = await scope.systems.list()
+        assert (await scope.systems.configure("choices", features={"beta": True})).updated_at > before.updated_at
