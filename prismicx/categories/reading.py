@@ -79,6 +79,7 @@ class CategoryReader:
         """
         if levels is not None and (not isinstance(levels, int) or isinstance(levels, bool) or levels < 1):
             raise InvalidInput(INVALID, f"levels are {quoted(levels)}", "give a whole number from 1 on")
+        levels = levels and min(levels, DEPTH_LIMIT)
         collection = await self._open_collection()
         if category_id is None:
             whole = {} if levels is None else {f"ancestors.{levels - 1}": {"$exists": False}}

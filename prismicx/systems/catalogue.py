@@ -127,7 +127,7 @@ class Catalogue:
             Conflict: ``package.changed`` when a published version has other content now, ``package.type_changed``,
                 or ``package.dependency`` when a new version needs what is not published, or systems need one another.
         """
-        package = read_folder(Path(folder), format, Identity(system_id, type, vendor, name))
+        package = read_folder(folder, format, Identity(system_id, type, vendor, name))
         found = await asyncio.to_thread(lint_if_possible, package, strict)
         moment = utc_now()
         async with (await self._pool()).acquire() as connection, connection.transaction():

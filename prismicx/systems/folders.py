@@ -60,7 +60,7 @@ class Identity:
     name: str | None = None
 
 
-def read_folder(folder: Path, format: str | None = None, identity: Identity = Identity()) -> Package:
+def read_folder(folder: Path | str, format: str | None = None, identity: Identity = Identity()) -> Package:
     """Read and check a folder of any convention.
 
     Args:
@@ -73,8 +73,10 @@ def read_folder(folder: Path, format: str | None = None, identity: Identity = Id
     """
     if format not in (None, *FORMATS):
         raise InvalidInput("package.format", f"format is {quoted(format)}", f"use one of {', '.join(FORMATS)}")
-    if not folder.is_dir():
-        raise InvalidInput("package.unreadable", f"{folder} is no folder", "name a folder of migrations")
+    if not isinstance(folder, (Path, str)) or not _is_folder(Path(folder)):
+        told = str(folder) if isinstance(folder, Path) else folder
+        raise InvalidInput("package.unreadable", f"{quoted(told, 200)} is no folder", "name a folder of migrations")
+    folder = Path(folder)
     own = (folder / "system.toml").exists() if format in (None, AUTO) else format == OWN
     if own:
         _check_not_given(folder, identity)
@@ -87,6 +89,13 @@ def read_folder(folder: Path, format: str | None = None, identity: Identity = Id
     for script in scripts:
         inspect(script.text, script.source.file, script.source.line)
     return Package(system_id, system_type, name, vendor, None, _releases(folder, convention, scripts))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # such as for a name no file can have
+        return False
 
 
 def _files(folder: Path) -> list[File]:
