@@ -7,7 +7,7 @@ import math
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from prismicx.errors import InvalidInput, quoted
 
@@ -112,6 +112,18 @@ def check_document(code: str, label: str, value: Any, limit: int = JSON_LIMIT) -
             pending += part
         elif isinstance(part, int) and not -(2**63) <= part < 2**63:
             raise InvalidInput(code, f"{label} holds {quoted(part)}", "give whole numbers of at most 64 bits, or texts")
+
+
+def check_file(code: str, source: TextIO, limit: int) -> str:
+    """The text of a file of at most ``limit`` bytes, as UTF-8. Of a longer one no more is read.
+
+    Raises:
+        InvalidInput: with the code.
+    """
+    text = source.read(limit + 1)
+    if len(text) > limit or not (text.isascii() or len(text.encode(errors="surrogatepass")) <= limit):
+        raise InvalidInput(code, f"the file has more than {limit:,} bytes", "give what it holds in several files")
+    return text
 
 
 def _problem_of(value: Any, depth: int) -> str:

@@ -119,17 +119,22 @@ class CategoryEditor(CategoryReader):
         """Add an attribute, or give the one of that name another value; others stay, whoever changes them meanwhile.
 
         Args:
-            type: ``text``, ``number``, ``boolean`` or ``date``; that of the value unless given.
+            type: ``text``, ``number``, ``boolean`` or ``date``; unless given that of the attribute which is there,
+                else that of the value.
 
         Raises:
             InvalidInput: ``category.invalid`` or ``category.id_invalid``.
             NotFound: ``category.unknown``.
         """
-        (attribute,) = attributes_of([{"name": name, "value": value, **({} if type is None else {"type": type})}])
+        given = {"name": name, "value": value}
+        attributes_of([given if type is None else {**given, "type": type}])
 
         def changed(document: Document) -> Document:
+            declared = {item.name: item.type for item in category_of(document).attributes}
+            kind = declared.get(name) if type is None else type
+            (attribute,) = attributes_of([given if kind is None else {**given, "type": kind}])
             held = list(document.get("attributes", ()))
-            places = [place for place, item in enumerate(held) if item.get("name") == attribute.name]
+            places = [place for place, item in enumerate(held) if item.get("name") == name]
             if places:
                 held[places[0]] = attribute.stored()
             else:

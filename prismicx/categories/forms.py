@@ -16,6 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, get_args
 
 from prismicx.categories.values import Attribute, Category, CategoryValues, attributes_of, too_deep
@@ -25,8 +26,12 @@ from prismicx.errors import InvalidInput, PrismicXError, quoted
 Format = Literal["json", "csv", "iab"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
+INVALID = "category.file_invalid"
+
 IMPORT_LIMIT = 6_000
 """Categories that one file may hold."""
+FILE_LIMIT = 16 * 1024 * 1024
+"""Bytes that a file may have."""
 
 _TIERS = 4
 _SHOWN = 10
@@ -87,7 +92,8 @@ def parse(text: str, format: Format | None = None) -> list[Node]:
         rows = _csv_rows(text)
     else:
         rows = _iab_json_rows(_json(text)) if like_json else _iab_rows(text)
-    return _in_order(list(rows))
+    # No more is read of a file than tells that it holds too many.
+    return _in_order(list(islice(rows, IMPORT_LIMIT + 1)))
 
 
 def write(categories: Sequence[Category], format: Format) -> str:
@@ -170,6 +176,8 @@ def _items(where: str, held: Any, above: Name | None) -> list[tuple[str, Any, Na
     """The items of a list with their places, the last first; ``where`` is the item that holds them, if one does."""
     if not isinstance(held, list):
         raise _wrong(f"{where or 'the file'} holds {quoted(held)}", "give a list of categories")
+    if len(held) > IMPORT_LIMIT:
+        raise _too_many()
     before = f"{where}." if where else "item "
     return [(f"{before}{number}", item, above) for number, item in enumerate(held, 1)][::-1]
 
@@ -243,7 +251,7 @@ def _records(reader: Any, before: int = 0, *, whole: bool = True) -> Iterator[tu
 def _in_order(rows: list[_Row]) -> list[Node]:
     """The nodes, each after its parent, or what is wrong with them."""
     if len(rows) > IMPORT_LIMIT:
-        raise _wrong(f"the file has {len(rows):,} categories", f"import at most {IMPORT_LIMIT:,} at once")
+        raise _too_many()
     places: dict[Name, int] = {}
     problems: list[str] = []
     for index, row in enumerate(rows):
@@ -334,5 +342,9 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def _too_many() -> InvalidInput:
+    return _wrong(f"the file has more than {IMPORT_LIMIT:,} categories", f"import at most {IMPORT_LIMIT:,} at once")
+
+
 def _wrong(message: str, remedy: str) -> InvalidInput:
-    return InvalidInput("category.file_invalid", message, remedy)
+    return InvalidInput(INVALID, message, remedy)

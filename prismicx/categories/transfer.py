@@ -11,10 +11,11 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from prismicx.audit.tracing import Trace, audited
 from prismicx.categories.comparison import Comparison, compare
 from prismicx.categories.editing import new_document
-from prismicx.categories.forms import Format, Node, parse, write
+from prismicx.categories.forms import FILE_LIMIT, INVALID, Format, Node, parse, write
 from prismicx.categories.reading import OpenCollection, category_by_id
 from prismicx.categories.repository import Categories
 from prismicx.categories.values import Category, CategoryValues, category_of
+from prismicx.checks import check_file
 from prismicx.clock import utc_milliseconds
 from prismicx.engines.mongo import update_of
 from prismicx.engines.scoped_documents import ScopedCollection
@@ -39,7 +40,7 @@ class CategoryTransfer:
         self, source: TextIO, format: Format | None = None, *, under: uuid.UUID | str | None = None, prune: bool = False
     ) -> Comparison:
         """What `read` would change; arguments and errors are its."""
-        nodes = parse(source.read(), format)
+        nodes = parse(check_file(INVALID, source, FILE_LIMIT), format)
         found, _ = await _compared(await self._open_collection(), None, nodes, under, prune)
         return found
 
@@ -68,7 +69,7 @@ class CategoryTransfer:
             NotFound: ``category.unknown``.
             Conflict: ``category.name_taken``, ``documents.busy``.
         """
-        nodes = parse(source.read(), format)
+        nodes = parse(check_file(INVALID, source, FILE_LIMIT), format)
 
         async def work(collection: ScopedCollection, session: AsyncClientSession) -> Comparison:
             found, held = await _compared(collection, session, nodes, under, prune)

@@ -17,6 +17,7 @@ from prismicx.categories.values import ATTRIBUTE_TYPES, Attribute, Category, att
 from prismicx.cli.door import Door, command, json_value, pairs, shown, table
 from prismicx.cli.files import opened, progress, written
 from prismicx.cli.scope import in_scope, of_tenant, paged, show_page, versioned
+from prismicx.scopes import TenantScope
 
 _COLUMNS = ["category_id", "name", "description"]
 _READABLE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
@@ -116,12 +117,19 @@ def describe(door: Door, category_id: str, description: str | None, tenant_id: s
 @click.argument("name")
 @click.argument("value", required=False)
 @of_tenant
-@click.option("--type", "kind", type=click.Choice(ATTRIBUTE_TYPES), default="text", show_default=True,
-              help="Of the value; numbers and booleans as in JSON.")  # fmt: skip
+@click.option("--type", "kind", type=click.Choice(ATTRIBUTE_TYPES),
+              help="Of the value; that it has, or text, unless given. Numbers and booleans as in JSON.")  # fmt: skip
 def set_attribute(door: Door, category_id: str, name: str, value: str | None, tenant_id: str, kind: Any) -> None:
     """Add an attribute or change its value; without a value it is only declared."""
-    held = json_value("the value", value) if value is not None and kind in ("number", "boolean") else value
-    _show(door, tenant_id, lambda scope: scope.categories.set_attribute(category_id, name, held, type=kind))
+
+    async def work(scope: TenantScope) -> Category:
+        # The words of a command are texts: which they mean is said by the type.
+        held = (await scope.categories.get(category_id)).attributes if kind is None else ()
+        meant = next((item.type for item in held if item.name == name), kind)
+        given = json_value("the value", value) if value is not None and meant in ("number", "boolean") else value
+        return await scope.categories.set_attribute(category_id, name, given, type=kind)
+
+    _show(door, tenant_id, work)
 
 
 @command(category, "remove-attribute")

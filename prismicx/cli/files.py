@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +16,11 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 def opened(file: Path) -> TextIO:
     """A text file to read; ``-`` is standard input."""
     # With a byte order mark or without: spreadsheets write one.
-    stream: TextIO = sys.stdin if str(file) == "-" else file.open(encoding="utf-8-sig", newline="")
-    return stream
+    if str(file) != "-":
+        return file.open(encoding="utf-8-sig", newline="")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8-sig", newline="")
+    return sys.stdin
 
 
 @contextmanager

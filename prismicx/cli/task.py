@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,10 @@ from typing import Any
 import click
 
 from prismicx.cli.door import Door, command, json_object, pairs, table, time_value
+from prismicx.cli.files import opened
 from prismicx.cli.scope import in_scope, of_tenant, paged, show_one, show_page
-from prismicx.tasks.values import STATUSES, NewTask
+from prismicx.tasks.transfer import read_tasks
+from prismicx.tasks.values import STATUSES
 
 _COLUMNS = ["task_id", "service", "type", "status", "priority", "created_at"]
 
@@ -25,7 +26,7 @@ def task() -> None:
 @of_tenant
 @click.option("--service", required=True, help="The service that is to run it.")
 @click.option("--type", required=True, help="Type, such as widget or welcome.")
-@click.option("--payload", default="{}", help="A JSON object.")
+@click.option("--payload", help="A JSON object; empty unless given.")
 @click.option("--secret", multiple=True, metavar="KEY", help="Seal this key of the payload; may be repeated.")
 @click.option("--priority", type=float, default=0, show_default=True, help="The higher, the earlier.")
 @click.option("--many", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True), metavar="FILE",
@@ -35,20 +36,21 @@ def enqueue(
     tenant_id: str,
     service: str,
     type: str,
-    payload: str,
+    payload: str | None,
     secret: tuple[str, ...],
     priority: float,
     many: Path | None,
 ) -> None:
     """Put a task, or many, where their service will find them."""
     if many is None:
-        held = json_object("payload", payload)
+        held = None if payload is None else json_object("payload", payload)
         show_one(door, tenant_id, lambda scope: scope.tasks.enqueue(
             service=service, type=type, payload=held, priority=priority, secret=secret), asdict)  # fmt: skip
         return
-    with sys.stdin if str(many) == "-" else many.open(encoding="utf-8") as source:
-        lines = [(number, line) for number, line in enumerate(source, 1) if line.strip()]
-    tasks = [NewTask(service, type, json_object(f"line {number}", line), priority, secret) for number, line in lines]
+    if payload is not None:
+        raise click.UsageError("--many has the payloads: leave out --payload")
+    with opened(many) as source:
+        tasks = read_tasks(source, service=service, type=type, priority=priority, secret=secret)
     done = in_scope(door, tenant_id, lambda scope: scope.tasks.enqueue_many(tasks))
     door.show({"enqueued": len(done)}, pairs)
 
@@ -58,11 +60,16 @@ def enqueue(
 @click.option("--status", type=click.Choice(STATUSES), help="Only those in this state.")
 @click.option("--type", help="Type, such as widget or welcome.")
 @click.option("--service", help="Service that runs it.")
+@click.option("--secret", help="A JSON object: values that sealed keys of the payload have.")
 @click.option("--since", help="Enqueued at this time or later, as 2026-01-31T12:00; UTC unless it has a zone.")
 @click.option("--until", help="Enqueued before this time.")
 @paged
-def list_command(door: Door, tenant_id: str, since: str | None, until: str | None, **filters: Any) -> None:
+def list_command(
+    door: Door, tenant_id: str, secret: str | None, since: str | None, until: str | None, **filters: Any
+) -> None:
     """Tasks in the order they were enqueued."""
+    if secret is not None:
+        filters["secret"] = json_object("secret", secret)
     filters |= {"since": time_value("--since", since), "until": time_value("--until", until)}
     page = in_scope(door, tenant_id, lambda scope: scope.tasks.list(**filters))
     show_page(door, "tasks", page, asdict, _COLUMNS)

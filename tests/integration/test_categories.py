@@ -115,7 +115,14 @@ async def test_what_a_category_says_of_itself(px: Platform, tenant: str) -> None
         assert [(item.name, item.type, item.value) for item in changed.attributes] == [
             ("size", "number", 3), ("born", "date", "2026-01-31"),
         ]  # fmt: skip
-        changed = await scope.categories.set_attribute(made.category_id, "size", False)
+        await scope.categories.set_attribute(made.category_id, "born", "2026-02-01")
+        with pytest.raises(InvalidInput, match="size"):
+            await scope.categories.set_attribute(made.category_id, "size", "large")
+        changed = await scope.categories.set_attribute(made.category_id, "born")
+        assert [(item.name, item.type, item.value) for item in changed.attributes] == [
+            ("size", "number", 3), ("born", "date", None),
+        ]  # fmt: skip
+        changed = await scope.categories.set_attribute(made.category_id, "size", False, type="boolean")
         assert (changed.attributes[0].type, changed.attributes[0].value) == ("boolean", False)
         changed = await scope.categories.remove_attribute(made.category_id, "size")
         assert (changed.name, changed.description, [a.name for a in changed.attributes]) == ("b", "d", ["born"])

@@ -103,10 +103,16 @@ def test_what_is_written_is_read(form: Any) -> None:
     assert form == "iab" or found[1].description == "one\r\ntwo"
 
 
-def test_a_file_has_so_many_categories() -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["name\n" + "\n".join(f"n{n}" for n in range(6_001)), f"[{','.join(['1'] * 1_000_000)}]"],
+    ids=["csv", "json"],
+)
+def test_a_file_has_so_many_categories(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        parse("name\n" + "\n".join(f"n{n}" for n in range(6_001)))
-    assert "6,001" in caught.value.message
+        parse(text)
+    assert caught.value.code == "category.file_invalid"
+    assert "more than 6,000" in caught.value.message
 
 
 @given(text=st.text(), form=st.sampled_from([None, *FORMATS]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prismicx.checks import check_id, check_json, check_moment, check_object, check_text
+from prismicx.checks import check_file, check_id, check_json, check_moment, check_object, check_text
 from prismicx.errors import InvalidInput
 
 anything = st.recursive(
@@ -112,3 +113,16 @@ def test_what_is_nested_too_deep_to_be_shown_is_refused_all_the_same() -> None:
     with pytest.raises(InvalidInput) as caught:
         check_text("x.y", "name", deep, 10)
     assert "list" in caught.value.message
+
+
+@given(st.text(max_size=8), st.integers(1, 12))
+def test_a_file_is_read_as_far_as_it_may_be(text: str, limit: int) -> None:
+    source = io.StringIO(text, newline="")
+    try:
+        assert check_file("a.b", source, limit) == text
+    except InvalidInput as error:
+        assert str(limit) in error.message
+        assert len(text.encode(errors="surrogatepass")) > limit
+        assert source.tell() <= limit + 1
+    else:
+        assert len(text.encode(errors="surrogatepass")) <= limit
