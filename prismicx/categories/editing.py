@@ -7,6 +7,8 @@ compared within such a change, too.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import uuid
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
@@ -39,7 +41,11 @@ T = TypeVar("T")
 
 Work = Callable[[ScopedCollection, AsyncClientSession], Coroutine[Any, Any, T]]
 
+log = logging.getLogger("prismicx.categories")
+
 _TRIES = 30
+_QUIET = 2.0
+"""Seconds for which a change waits for its turn without a word."""
 _CHANGEABLE = {"name", "description", "attributes"}
 
 
@@ -171,25 +177,39 @@ class CategoryEditor(CategoryReader):
         return await _edited(await self._open_collection(), None, category_id, version, changed)
 
     async def restructure(self, work: Work[T]) -> T:
-        """Run a change of the tree in a transaction, while no other change of the tenant's tree is under way.
+        """Run a change of the tree in a transaction, while no other change of the tenant's tree is under way. Where
+        it has to wait for that, the log says so.
 
         Raises:
             Conflict: ``documents.busy``.
             Unavailable: ``mongo.lost``.
         """
         collection, trees = await self._open_collection(), await self._open_trees()
+        waiting = asyncio.get_running_loop().call_later(_QUIET, _tell_of_waiting, self._trace.tenant_id)
 
         async def run(session: AsyncClientSession) -> T:
             try:
                 await trees.update_one({}, {"$inc": {"changes": 1}}, upsert=True, session=session)
             except DuplicateKeyError as error:
                 raise _TreeBegun from error
+            waiting.cancel()
             return await work(collection, session)
 
         try:
             return await in_transaction(collection, run)
         except _TreeBegun:
             return await in_transaction(collection, run)
+        finally:
+            waiting.cancel()
+
+
+def _tell_of_waiting(tenant_id: str | None) -> None:
+    # Whoever holds the turn may be dead: only the server knows, and it waits for a while.
+    log.warning(
+        "waiting for another change of the category trees of %s; one that was killed is given up by MongoDB after its "
+        "transactionLifetimeLimitSeconds, 60 unless set",
+        tenant_id,
+    )
 
 
 async def _edited(
