@@ -29,13 +29,16 @@ class Prismicx:
 
     data: Path
 
-    def __call__(self, *words: str, check: int | None = 0) -> subprocess.CompletedProcess[str]:
+    def __call__(
+        self, *words: str, check: int | None = 0, typed: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         environ = {key: value for key, value in os.environ.items() if not key.startswith("PRISMICX_")}
         if "PRISMICX_MONGO_ENGINE" in os.environ:
             environ["PRISMICX_MONGO_ENGINE"] = os.environ["PRISMICX_MONGO_ENGINE"]
         done = subprocess.run(
             [COMMAND, *words, "--data", self.data],
             capture_output=True, text=True, timeout=120, env=environ, cwd=tempfile.gettempdir(), check=False,
+            input=typed,
         )  # fmt: skip
         if "--show-secrets" not in words:
             leaks.current().keep("output", done.stdout + done.stderr)
