@@ -60,7 +60,7 @@ def enqueue(
 @click.option("--status", type=click.Choice(STATUSES), help="Only those in this state.")
 @click.option("--type", help="Type, such as widget or welcome.")
 @click.option("--service", help="Service that runs it.")
-@click.option("--secret", help="A JSON object: values that sealed keys of the payload have.")
+@click.option("--secret", help="Values that sealed keys of the payload have, as a JSON object.")
 @click.option("--since", help="Enqueued at this time or later, as 2026-01-31T12:00; UTC unless it has a zone.")
 @click.option("--until", help="Enqueued before this time.")
 @paged

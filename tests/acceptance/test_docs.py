@@ -56,6 +56,17 @@ EXPECTED = {
         "0 tasks of the other tenant are seen",
         "refused: boundary.statement",
     ],
+    "docs/tenants.md": [
+        "Acme Inc {'tags': ['beta']}",
+        "None {'preferences': {'language': 'en'}}",
+        "tenant.changed",
+        "tenant.suspended",
+        "active (resume)",
+        "tenant_acme_db dedicated ('acme',)",
+        "last: corner-shop",
+        "Corner Shop & Sons",
+        '"next": null',
+    ],
     "docs/users.md": [
         "logged in: ada",
         "{'columns': 3, 'wide': True}",
