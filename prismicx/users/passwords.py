@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
+from prismicx.checks import is_encodable
 from prismicx.errors import InvalidInput
 
 SHORTEST, LONGEST = 8, 1024
@@ -25,10 +24,14 @@ def check_password(value: object) -> str:
     Raises:
         InvalidInput: ``user.password_invalid``.
     """
-    if isinstance(value, str) and SHORTEST <= len(value) <= LONGEST:
+    if not isinstance(value, str) or not SHORTEST <= len(value) <= LONGEST:
+        problem = "too short or too long"
+    elif not is_encodable(value):
+        problem = "no text that can be written as UTF-8"
+    else:
         return value
     raise InvalidInput(
-        "user.password_invalid", "the password is too short or too long", f"give {SHORTEST} to {LONGEST} characters"
+        "user.password_invalid", f"the password is {problem}", f"give {SHORTEST} to {LONGEST} characters"
     )
 
 
@@ -39,15 +42,17 @@ async def hashed(password: str) -> str:
 
 async def matches(kept: str | None, password: object) -> bool:
     """Whether the password leads to the hash. Without a hash, and with one nothing leads to, it takes as long."""
-    usable = kept is not None and kept.startswith("$argon2")
-    given = password if isinstance(password, str) and len(password) <= LONGEST else ""
-    found = await asyncio.to_thread(_verify, kept if usable and kept else _decoy(), given)
-    return found and usable
+    given = password if isinstance(password, str) and len(password) <= LONGEST and is_encodable(password) else ""
+    if kept is None or not kept.startswith("$argon2"):
+        await asyncio.to_thread(_hasher.hash, given)  # the work of a check, without anything to be made beforehand
+        return False
+    return await asyncio.to_thread(_verify, kept, given)
 
 
-def rehash_wanted(kept: str) -> bool:
-    """Whether the hash was made with weaker parameters than are used now."""
-    return _hasher.check_needs_rehash(kept)
+async def rehashed(kept: str | None, password: str) -> str | None:
+    """The hash to keep instead, where the one that the password led to was made with weaker parameters than are used
+    now."""
+    return await hashed(password) if kept is not None and _hasher.check_needs_rehash(kept) else None
 
 
 def _verify(kept: str, password: str) -> bool:
@@ -55,8 +60,3 @@ def _verify(kept: str, password: str) -> bool:
         return _hasher.verify(kept, password)
     except (VerifyMismatchError, InvalidHashError):
         return False
-
-
-@cache
-def _decoy() -> str:
-    return _hasher.hash(secrets.token_urlsafe())
