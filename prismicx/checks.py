@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -15,6 +15,9 @@ JSON_LIMIT = 16 * 1024
 """Bytes a JSON value may have, as UTF-8 text."""
 
 _DEPTH = 16
+_DIGITS = 4_300
+"""Digits a whole number may have: those Python reads and writes, unless it is told otherwise."""
+_TOO_LONG = 10**_DIGITS
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -25,7 +28,7 @@ def check_text(code: str, label: str, value: object, limit: int) -> str:
     Raises:
         InvalidInput: with the code.
     """
-    if isinstance(value, str) and 0 < len(value) <= limit and _storable(value) and value == value.strip():
+    if isinstance(value, str) and 0 < len(value) <= limit and is_storable(value) and value == value.strip():
         return value
     raise InvalidInput(
         code,
@@ -126,13 +129,44 @@ def check_file(code: str, source: TextIO, limit: int) -> str:
     return text
 
 
+def is_encodable(text: str) -> bool:
+    """Whether a text can be written as UTF-8: it holds no half of a surrogate pair."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL stores a text: it is UTF-8, without NUL."""
+    return "\0" not in text and is_encodable(text)
+
+
+def check_changes(code: str, changes: Mapping[str, Any], known: Collection[str]) -> None:
+    """See that changes are of what can be changed, by name.
+
+    Raises:
+        InvalidInput: with the code.
+    """
+    unknown = sorted(changes.keys() - known)
+    if unknown:
+        raise InvalidInput(
+            code, f"{quoted(unknown[0])} cannot be changed", f"changes are of {', '.join(sorted(known))}"
+        )
+
+
 def _problem_of(value: Any, depth: int) -> str:
     if isinstance(value, str):
-        return "" if _storable(value) else "holds NUL or half a surrogate pair"
+        return "" if is_storable(value) else "holds NUL or half a surrogate pair"
     if depth < 0:
         return "is nested too deep"
-    if value is None or isinstance(value, (bool, int)):
+    if value is None:
         return ""
+    if isinstance(value, int):
+        return "" if -_TOO_LONG < value < _TOO_LONG else f"holds a number of more than {_DIGITS:,} digits"
     if isinstance(value, float):
         return "" if math.isfinite(value) else f"holds {value}, which JSON does not know"
     if isinstance(value, dict):
@@ -146,15 +180,3 @@ def _problem_of(value: Any, depth: int) -> str:
     if isinstance(value, (list, tuple)):
         return next((problem for inner in value if (problem := _problem_of(inner, depth - 1))), "")
     return f"holds a {type(value).__name__}, which JSON does not know"
-
-
-def _storable(text: str) -> bool:
-    if "\0" in text:
-        return False
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -14,6 +14,10 @@ rule, and a ``remedy`` that says what to do. Doors translate the branch of the t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+_SHOWN = 10
+
 
 class PrismicXError(Exception):
     """Something failed.
@@ -77,4 +81,12 @@ def quoted(value: object, limit: int = 60) -> str:
         text = ascii(value)
     except RecursionError:
         text = f"a {type(value).__name__} that is nested too deep to be shown"
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        text = f"a {type(value).__name__} with a number too long to be shown"
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def several(texts: Sequence[str], joint: str = "; ") -> str:
+    """Some of many texts in one message, and how many more there are."""
+    more = len(texts) - _SHOWN
+    return joint.join(texts[:_SHOWN]) + (f"{joint}and {more} more" if more > 0 else "")

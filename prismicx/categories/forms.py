@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args
 
 from prismicx.categories.values import Attribute, Category, CategoryValues, attributes_of, too_deep
 from prismicx.checks import check_text
-from prismicx.errors import InvalidInput, PrismicXError, quoted
+from prismicx.errors import InvalidInput, PrismicXError, quoted, several
 
 Format = Literal["json", "csv", "iab"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -34,7 +34,6 @@ FILE_LIMIT = 16 * 1024 * 1024
 """Bytes that a file may have."""
 
 _TIERS = 4
-_SHOWN = 10
 _CSV = ("id", "parent", "name", "description", "attributes")
 _JSON = {"id", "parent", "name", "description", "attributes", "children"}
 _HEAD = 5
@@ -279,8 +278,7 @@ def _in_order(rows: list[_Row]) -> list[Node]:
     if not problems and len(nodes) < len(rows):
         problems.append("some categories of the file are below themselves")
     if problems:
-        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise _wrong("; ".join(problems[:_SHOWN]) + more, "mend the file and import it again; nothing was changed")
+        raise _wrong(several(problems), "mend the file and import it again; nothing was changed")
     return nodes
 
 
