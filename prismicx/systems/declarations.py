@@ -11,24 +11,20 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jsonschema import Draft202012Validator, SchemaError
-from jsonschema.exceptions import best_match
-from jsonschema.protocols import Validator
+from jsonschema import Draft202012Validator
 
 from prismicx.checks import check_object
 from prismicx.errors import InvalidInput, quoted
+from prismicx.json_schemas import flaw_of, problem_of
 from prismicx.sealing.values import check_plain
 from prismicx.systems.manifest import Checker
 
-_DIALECT = Draft202012Validator.META_SCHEMA["$schema"]
 _SCHEMA_LIMIT = 64 * 1024
 _FEATURE = re.compile(r"[a-z][a-z0-9_]{0,49}")
 _NAMING = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 """Words of a schema under which there are schemas by name."""
 _DATA = ("default", "const", "enum", "examples", "secret", "dependentRequired", "required")
 """Words of a schema under which there is no schema."""
-_ELSEWHERE = ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor")
-"""Words of a schema that would let a reference mean something beyond the schema itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +130,7 @@ class Declaration:
                 raise _refused(f"configuration has {', '.join(sorted(chosen))}", "this version takes no configuration")
             return
         effective = self.effective_configuration(chosen)
-        problem = _problem(Draft202012Validator(self.configuration), effective, self.secrets, unread)
+        problem = problem_of(Draft202012Validator(self.configuration), effective, self.secrets, unread)
         if problem:
             raise _refused(
                 f"configuration {problem}",
@@ -188,16 +184,9 @@ def _refused(message: str, remedy: str) -> InvalidInput:
 def _check_schema(check: Checker, schema: dict[str, Any], label: str) -> None:
     if schema.get("type") != "object":
         raise check.wrong(f"type of {label}", schema.get("type"), 'write type = "object"')
-    if schema.get("$schema", _DIALECT) != _DIALECT:
-        raise check.wrong(f"$schema of {label}", schema["$schema"], f"leave it out, or write {_DIALECT}")
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise check.wrong(
-            f"{error.json_path} of {label}",
-            error.instance,
-            f"write a JSON Schema, draft 2020-12: {error.message[:200]}",
-        ) from error
+    flaw = flaw_of(schema)
+    if flaw is not None:
+        raise check.wrong(f"{flaw.where} of {label}", flaw.found, flaw.remedy)
     for path, value in _secrets(schema):
         if not isinstance(value, bool) or (value and (len(path) != 2 or path[0] != "properties")):
             raise check.wrong(
@@ -205,14 +194,9 @@ def _check_schema(check: Checker, schema: dict[str, Any], label: str) -> None:
             )
         if value and _has_default(schema["properties"][path[1]]):
             raise check.wrong(f"default of {path[1]} in {label}", "a secret's", "leave it out: everybody could read it")
-    for word, target in _references(schema):
-        if word != "$ref" or not _is_there(schema, target):
-            raise check.wrong(
-                f"{word} of {label}", target, "use $ref only, to a place in the schema such as #/$defs/name"
-            )
     validator = Draft202012Validator(schema)
     for key, rules in schema.get("properties", {}).items():
-        problem = _problem(validator.evolve(schema=rules), rules["default"]) if _has_default(rules) else ""
+        problem = problem_of(validator.evolve(schema=rules), rules["default"]) if _has_default(rules) else ""
         if problem:
             raise check.wrong(f"default of {key} in {label}", rules["default"], f"give one that fits: {problem}")
 
@@ -229,53 +213,6 @@ def _secrets(schema: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
             if "secret" in part and not named:
                 yield path, part["secret"]
             pending += [((*path, key), inner) for key, inner in part.items() if named or key not in _DATA]
-
-
-def _references(schema: Any) -> Iterator[tuple[str, str]]:
-    """Every word of a schema that refers to somewhere, or makes a name to refer to."""
-    pending = [schema]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, dict):
-            yield from ((word, part[word]) for word in ("$ref", *_ELSEWHERE) if isinstance(part.get(word), str))
-            pending += part.values()
-        elif isinstance(part, list):
-            pending += part
-
-
-def _is_there(schema: Any, target: str) -> bool:
-    """Whether a reference such as ``#/$defs/name`` names a schema within the schema."""
-    if not target.startswith("#/"):
-        return False
-    part = schema
-    for name in target[2:].split("/"):
-        key = name.replace("~1", "/").replace("~0", "~")
-        if isinstance(part, list) and key.isascii() and key.isdigit() and int(key) < len(part):
-            part = part[int(key)]
-        elif isinstance(part, dict) and key in part:
-            part = part[key]
-        else:
-            return False
-    return bool(Draft202012Validator(Draft202012Validator.META_SCHEMA).is_valid(part))
-
-
-def _problem(validator: Validator, value: Any, secrets: Collection[str] = (), unread: Collection[str] = ()) -> str:
-    """What breaks which rule where, in words; empty where nothing does.
-
-    Args:
-        secrets: keys whose values are not told.
-        unread: keys of which nothing is said.
-    """
-    try:
-        found = [error for error in validator.iter_errors(value) if not ({*error.absolute_path} & {*unread})]
-        error = best_match(iter(found))
-    except RecursionError:
-        return "at $: the schema refers to itself without an end"
-    if error is None:
-        return ""
-    # At the top the message may hold everything.
-    telling = not secrets or (error.absolute_path and error.absolute_path[0] not in secrets)
-    return f"at {error.json_path}: {error.message[:300] if telling else f'it breaks {error.validator}'}"
 
 
 def _has_default(rules: Any) -> bool:
