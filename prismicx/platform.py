@@ -35,7 +35,7 @@ from prismicx.tenants.provisioning import Provisioning
 from prismicx.tenants.registry import Registry
 from prismicx.tenants.tenants import Tenants
 from prismicx.tenants.values import Entry
-from prismicx.users.preferences import PreferenceTypes
+from prismicx.users.preference_types import PreferenceTypes
 
 
 class Platform:
@@ -63,7 +63,7 @@ class Platform:
         self.audit = Audit(self._postgres)
         self._keysets = Keysets(self._mongo, names, lambda: locate_keys(settings), settings.keyset_cache)
         self.catalogue = Catalogue(self._postgres, names, trace)
-        self.preference_types = PreferenceTypes()
+        self.preference_types = PreferenceTypes(self._postgres, settings.registry_cache, trace)
         self.fleet = Fleet(self._postgres, self._registry, names, self._installations, trace)
         self.tenants = Tenants(
             self._registry,
@@ -71,6 +71,7 @@ class Platform:
                 self._registry, self._postgres, self._mongo, endpoints.mongo, names, settings.shared_capacity,
                 self._keysets,
             ),
+            self.preference_types.check_defaults,
             trace,
         )  # fmt: skip
         places = SealedPlaces(self._postgres, self._mongo, names, self._registry, self._keysets, self.preference_types)

@@ -211,8 +211,8 @@ class TenantScope:
         return self.sql("system_users")
 
     def _preference_defaults(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.tenant.settings.get("preferences", {})
-        return found
+        found = self.tenant.settings.get("preferences")
+        return found if isinstance(found, Mapping) else {}
 
     async def _insights_collection(self) -> ScopedCollection:
         if self._insights is None:

@@ -17,7 +17,7 @@ from prismicx.systems.secrets import SecretConfigurations
 from prismicx.tasks.secret import SecretPayloads
 from prismicx.tenants.connection import SealedConnection
 from prismicx.tenants.registry import Registry
-from prismicx.users.preferences import PreferenceTypes
+from prismicx.users.preference_types import PreferenceTypes
 from prismicx.users.private import PrivateMetadata
 from prismicx.users.secret_preferences import SecretPreferences
 
@@ -60,7 +60,7 @@ class SealedPlaces:
         return [
             SealedConnection(tenant_id, lambda: self._registry.collection("tenants"), sealer(CONNECTION)),
             PrivateMetadata(tenant_id, users, sealer(PRIVATE)),
-            SecretPreferences(tenant_id, users, sealer(PREFERENCE), self._types.secret),
+            SecretPreferences(tenant_id, users, sealer(PREFERENCE), self._types),
             SecretConfigurations(systems, sealer(CONFIGURATION)),
             SecretPayloads(tasks, sealer(PAYLOAD)),
         ]

@@ -92,6 +92,10 @@ OPERATIONS: dict[str, Operation] = {
     "preference.set": Operation("A user's preferences are set", "after", "user"),
     "preference.merge": Operation("Parts of a user's preference are changed", "after", "user"),
     "preference.unset": Operation("A user's preferences are forgotten", "after", "user", ("count",)),
+    "preference_type.register": Operation(
+        "It is registered what values of a preference are", "after", "", ("key", "secret")
+    ),
+    "preference_type.unregister": Operation("What was registered of a preference is removed", "after", "", ("key",)),
     "extension.create": Operation("A user is given an extension", "after", "extension"),
     "extension.delete": Operation("An extension is removed", "around", "extension"),
     "category.move": Operation("A category is put elsewhere, with what is below it", "after", "category"),
@@ -112,7 +116,8 @@ LEFT: tuple[Left, ...] = (
             "Installations.place_of_type", "Fleet.plan", "Fleet.get", "Fleet.list",
             "Fleet.failures", "Fleet.status", "Fleet.errors", "Fleet.drift", "Users.get", "Users.by_email",
             "Users.by_username", "Users.list", "Users.verify_password", "Preferences.list", "Preferences.get",
-            "Preferences.find", "KeyAdministration.status",
+            "Preferences.find", "PreferenceTypes.list", "PreferenceTypes.known", "PreferenceTypes.check_defaults",
+            "KeyAdministration.status",
             "Extensions.get", "Extensions.list", "Extensions.factors", "Extensions.practicality",
             "Extensions.what_if", "Extensions.ranking", "Tasks.get", "Tasks.list", "Tasks.counts", "Categories.get",
             "Categories.children", "Categories.subtree", "Categories.path",

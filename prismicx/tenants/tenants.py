@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from prismicx.audit.tracing import Trace, audited
@@ -13,9 +13,20 @@ from prismicx.tenants.values import NewTenant, Placement, Status, Tenant, Tenant
 
 
 class Tenants:
-    """The tenants of a platform."""
+    """The tenants of a platform.
 
-    def __init__(self, registry: Registry, provisioning: Provisioning, trace: Trace) -> None:
+    Args:
+        check_preferences: sees what a tenant's users are to prefer by default, and raises what is wrong with it.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        provisioning: Provisioning,
+        check_preferences: Callable[[object], Awaitable[None]],
+        trace: Trace,
+    ) -> None:
+        self._check_preferences = check_preferences
         self._trace = trace
         self._registry = registry
         self._provisioning = provisioning
@@ -58,7 +69,14 @@ class Tenants:
 
     @audited("tenant.update", tenant="tenant_id")
     async def update(self, tenant_id: str, *, version: str | None = None, **changes: Any) -> Tenant:
-        """See `Registry.update`. The setting ``preferences`` holds what its users prefer by default, by key."""
+        """See `Registry.update`. The setting ``preferences`` holds what its users prefer by default, by key.
+
+        Raises:
+            InvalidInput: ``preference.invalid`` when a default is not what was registered of its key.
+        """
+        settings = changes.get("settings")
+        if isinstance(settings, Mapping) and settings.get("preferences") is not None:
+            await self._check_preferences(settings["preferences"])
         return await self._registry.update(tenant_id, version=version, **changes)
 
     @audited("tenant.suspend", tenant="tenant_id")

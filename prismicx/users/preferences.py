@@ -3,89 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import jsonschema
-
 from prismicx.audit.tracing import Trace, audited
-from prismicx.checks import check_json
+from prismicx.checks import check_json, check_object
 from prismicx.clock import utc_now
 from prismicx.engines.scoped_sql import Sql
 from prismicx.errors import InvalidInput, NotFound, quoted
 from prismicx.sealing.sealer import Sealer
-from prismicx.sealing.values import check_plain, is_sealed
+from prismicx.sealing.values import is_sealed
 from prismicx.statements import Statements
-from prismicx.users.repository import check_user_id, unknown_user
+from prismicx.users.preference_types import INVALID, PreferenceTypes, check_key
+from prismicx.users.values import check_user_id, unknown_user
 
 queries = Statements("prismicx.users", "preferences.sql")
 
-INVALID = "preference.invalid"
-
-_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,99}")
 _MANY = 1000
-
-
-class PreferenceTypes:
-    """What services registered of the values of their keys: a JSON schema, and what counts where nothing is set."""
-
-    def __init__(self) -> None:
-        self._schemas: dict[str, Mapping[str, Any]] = {}
-        self._secret: set[str] = set()
-        self._defaults: dict[str, Any] = {}
-
-    def register(self, key: str, schema: Mapping[str, Any], *, default: Any = None, secret: bool = False) -> None:
-        """Let values of a key obey a JSON schema from now on, in this process.
-
-        Args:
-            secret: seal the values where they are stored.
-            default: what a user has who set nothing; it obeys the schema, unless it is None.
-
-        Raises:
-            InvalidInput: ``preference.invalid``.
-        """
-        check_key(key)
-        try:
-            jsonschema.Draft202012Validator.check_schema(schema)
-        except jsonschema.SchemaError as error:
-            raise InvalidInput(INVALID, f"the schema of {key}: {error.message}", "give a JSON schema") from error
-        self._schemas[key] = schema
-        (self._secret.add if secret else self._secret.discard)(key)
-        if default is not None:
-            self.check(key, default)
-            self._defaults[key] = default
-
-    def check(self, key: str, value: Any) -> str:
-        """The value as JSON, if it is what the key may have.
-
-        Raises:
-            InvalidInput: ``preference.invalid``.
-        """
-        text = check_json(INVALID, f"the preference {key}", value)
-        schema = self._schemas.get(key)
-        if schema is not None:
-            try:
-                jsonschema.validate(value, schema, cls=jsonschema.Draft202012Validator)
-            except jsonschema.ValidationError as error:
-                # What is wrong with a secret is not told: the message would hold it.
-                problem = f"it breaks {error.validator}" if key in self._secret else error.message[:200]
-                raise InvalidInput(
-                    INVALID, f"the preference {key}: {problem}", f"its schema is {json.dumps(schema)[:300]}"
-                ) from (None if key in self._secret else error)
-        check_plain(INVALID, f"the preference {key}", value)
-        return text
-
-    @property
-    def secret(self) -> frozenset[str]:
-        """The keys whose values are sealed."""
-        return frozenset(self._secret)
-
-    @property
-    def defaults(self) -> Mapping[str, Any]:
-        """What counts where nothing is set, by key."""
-        return self._defaults
 
 
 class Preferences:
@@ -128,7 +63,8 @@ class Preferences:
             if not rows:
                 await _require(sql, key)
         held = {row["key"]: json.loads(row["value"]) for row in rows}
-        return await self._sealer.opened(key, {**self._defaults(), **held} if with_defaults else held, held)
+        defaults = await self._defaults() if with_defaults else {}
+        return await self._sealer.opened(key, {**defaults, **held}, held)
 
     async def get(self, user_id: uuid.UUID | str, key: str) -> Any:
         """What a user prefers: what was set, else the tenant's default, else the registered one.
@@ -146,7 +82,7 @@ class Preferences:
         if rows:
             value = json.loads(rows[0]["value"])
             return await self._sealer.open(user, wanted, value) if is_sealed(value) else value
-        defaults = self._defaults()
+        defaults = await self._defaults()
         if wanted in defaults:
             return defaults[wanted]
         raise NotFound("preference.unset", f"the user {user} has not set {wanted}, and it has no default", "set it")
@@ -164,8 +100,11 @@ class Preferences:
             Unavailable, Conflict: ``keys.*`` when something cannot be sealed; nothing is set then.
         """
         user = check_user_id(user_id)
-        texts = self._checked(values)
-        marked = set(texts) if secret else self._types.secret & texts.keys()
+        if not isinstance(values, Mapping) or not 0 < len(values) <= _MANY:
+            raise InvalidInput(INVALID, f"the preferences are {quoted(values)}", f"give 1 to {_MANY} values by key")
+        types = await self._types.known()
+        texts = {check_key(key): types.check(key, value) for key, value in values.items()}
+        marked = set(texts) if secret else types.secret & texts.keys()
         if marked:
             await self._sealer.writer()  # no transaction waits for the key service
         async with self._open_sql() as sql:
@@ -203,17 +142,18 @@ class Preferences:
             Unavailable, Conflict, Denied: ``keys.*`` when it is secret and cannot be opened or sealed.
         """
         user, wanted = check_user_id(user_id), check_key(key)
-        check_json(INVALID, "the patch", patch)
+        check_object(INVALID, "the patch", patch)
+        types, defaults = await self._types.known(), await self._defaults()
         async with self._open_sql() as sql:
             if await sql.fetchval(queries.lock_user, user) is None:
                 raise unknown_user(user)
             rows = await sql.fetch(queries.some_for_update, user, [wanted])
-            held = json.loads(rows[0]["value"]) if rows else self._defaults().get(wanted)
-            secret = wanted in self._types.secret or (bool(rows) and is_sealed(held))
+            held = json.loads(rows[0]["value"]) if rows else defaults.get(wanted)
+            secret = wanted in types.secret or (bool(rows) and is_sealed(held))
             if rows and is_sealed(held):
                 held = await self._sealer.open(user, wanted, held)
             merged = _merged(held, patch)
-            text = self._types.check(wanted, merged)
+            text = types.check(wanted, merged)
             if secret:
                 text = json.dumps(await self._sealer.seal(user, wanted, merged))
             await sql.execute(queries.set, user, utc_now(), [wanted], [text])
@@ -228,33 +168,15 @@ class Preferences:
             NotFound: ``user.unknown``.
         """
         user = check_user_id(user_id)
+        if not isinstance(keys, Iterable):
+            raise InvalidInput(INVALID, f"the keys are {quoted(keys)}", "give their names")
         wanted = [check_key(key) for key in ([keys] if isinstance(keys, str) else keys)]
         async with self._open_sql() as sql:
             await _require(sql, user)
             return await sql.execute(queries.unset, user, wanted)
 
-    def _checked(self, values: Mapping[str, Any]) -> dict[str, str]:
-        if not isinstance(values, Mapping) or not 0 < len(values) <= _MANY:
-            raise InvalidInput(INVALID, f"the preferences are {quoted(values)}", f"give 1 to {_MANY} values by key")
-        return {check_key(key): self._types.check(key, value) for key, value in values.items()}
-
-    def _defaults(self) -> dict[str, Any]:
-        return {**self._types.defaults, **self._tenant_defaults()}
-
-
-def check_key(key: object) -> str:
-    """The name of a preference.
-
-    Raises:
-        InvalidInput: ``preference.invalid``.
-    """
-    if isinstance(key, str) and _KEY.fullmatch(key):
-        return key
-    raise InvalidInput(
-        INVALID,
-        f"the key is {quoted(key)}",
-        "give 1 to 100 of letters, digits and _ . : / -, not beginning with a sign",
-    )
+    async def _defaults(self) -> dict[str, Any]:
+        return {**(await self._types.known()).defaults, **self._tenant_defaults()}
 
 
 async def _require(sql: Sql, user: uuid.UUID) -> None:

@@ -27,11 +27,12 @@ DELETE FROM user_preferences.preferences WHERE user_id = $1 AND preference_key =
 SELECT id FROM user_data.users WHERE id = $1
 
 -- name: user_and_secrets
+-- Locked before any preference is, as who deletes the user does it, so that none waits for the other in turn.
 SELECT u.id, ARRAY(
     SELECT p.preference_key FROM user_preferences.preferences p
     WHERE p.user_id = u.id AND p.preference_key = ANY ($2::text[]) AND p.preference_value::text LIKE '"pxsealed:%'
 ) AS secrets
-FROM user_data.users u WHERE u.id = $1
+FROM user_data.users u WHERE u.id = $1 FOR KEY SHARE OF u
 
 -- name: find
 SELECT p.user_id FROM user_data.users u

@@ -61,6 +61,9 @@ WHERE id = $1
 RETURNING id, username, email, first_name, last_name, role, status, created_at, updated_at, last_login_at,
           metadata::text AS metadata
 
+-- name: lock
+SELECT id FROM user_data.users WHERE id = $1 FOR UPDATE
+
 -- name: delete_preferences
 DELETE FROM user_preferences.preferences WHERE user_id = $1
 
@@ -76,6 +79,9 @@ SELECT id, status, password_hash FROM user_data.users WHERE tenant_id = $1 AND e
 -- name: set_password
 UPDATE user_data.users SET password_hash = $2, updated_at = greatest($3, updated_at + interval '1 microsecond')
 WHERE id = $1
+
+-- name: rehash
+UPDATE user_data.users SET password_hash = $3 WHERE id = $1 AND password_hash = $2
 
 -- name: logged_in
 UPDATE user_data.users SET last_login_at = $3, password_hash = coalesce($4, password_hash)

@@ -11,17 +11,27 @@ from typing import Any
 import asyncpg
 
 from prismicx.audit.tracing import Trace, audited
-from prismicx.checks import check_id
+from prismicx.checks import check_changes, is_storable
 from prismicx.clock import utc_now
 from prismicx.engines.scoped_sql import Sql
-from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
+from prismicx.errors import Conflict, Denied, InvalidInput, quoted
 from prismicx.pages import Page, check_limit, cursor_of, key_of
 from prismicx.sealing.sealer import Sealer
 from prismicx.sealing.values import MARK
 from prismicx.statements import Statements
 from prismicx.users import passwords
 from prismicx.users.private import PRIVATE_KEY, kept_metadata, stored_metadata
-from prismicx.users.values import INVALID, Status, User, UserValues, normal_email, user_of
+from prismicx.users.values import (
+    INVALID,
+    Status,
+    User,
+    UserValues,
+    check_status,
+    check_user_id,
+    normal_email,
+    unknown_user,
+    user_of,
+)
 from prismicx.versions import stale
 
 queries = Statements("prismicx.users", "queries.sql")
@@ -63,7 +73,8 @@ class Users:
             Conflict: ``user.email_taken``.
             Unavailable, Conflict: ``keys.*`` when there is something ``private`` and it cannot be sealed.
         """
-        values = UserValues(username, email, first_name, last_name, role, "active", metadata or {})
+        held = {} if metadata is None else metadata
+        values = UserValues(username, email, first_name, last_name, role, "active", held)
         key = uuid.uuid4()
         stored = await stored_metadata(self._sealer, key, values)
         kept = passwords.UNUSABLE if password is None else await passwords.hashed(passwords.check_password(password))
@@ -74,7 +85,7 @@ class Users:
                     values.last_name, values.role, values.status, utc_now(), stored,
                 )  # fmt: skip
         except asyncpg.UniqueViolationError as error:
-            raise email_taken(values.email) from error
+            raise _email_taken(values.email) from error
         return await self._user(_there(row))
 
     async def get(self, user_id: uuid.UUID | str) -> User:
@@ -143,11 +154,12 @@ class Users:
         size = check_limit(limit)
         (begin,) = key_of("users", after, str) if after is not None else ("",)
         pattern = None if text is None else f"%{_literal(_plain(text, 'text'))}%"
-        filters = [
-            None if value is None else _plain(value, name) for name, value in (("status", status), ("role", role))
-        ]
+        if status is not None:
+            check_status(status)
+        if role is not None:
+            _plain(role, "role")
         async with self._open_sql() as sql:
-            rows = await sql.fetch(queries.list, self._tenant_id, begin, *filters, pattern, size + 1)
+            rows = await sql.fetch(queries.list, self._tenant_id, begin, status, role, pattern, size + 1)
         items = [await self._user(row) for row in rows[:size]]
         return Page(items, cursor_of("users", items[-1].email) if len(rows) > size else None)
 
@@ -163,11 +175,7 @@ class Users:
             NotFound: ``user.unknown``.
             Conflict: ``user.changed`` when it has another version now, ``user.email_taken``.
         """
-        unknown = sorted(changes.keys() - _CHANGEABLE)
-        if unknown:
-            raise InvalidInput(
-                INVALID, f"{quoted(unknown[0])} cannot be changed", f"changes are of {', '.join(sorted(_CHANGEABLE))}"
-            )
+        check_changes(INVALID, changes, _CHANGEABLE)
         return await self._change(user_id, version, changes)
 
     @audited("user.activate", subject="user_id")
@@ -199,9 +207,11 @@ class Users:
         key = check_user_id(user_id)
         try:
             async with self._open_sql() as sql:
-                await sql.execute(queries.delete_preferences, key)
-                if not await sql.execute(queries.delete, key):
+                # First, so that nobody gives it a preference meanwhile: what still refers to it is an extension.
+                if await sql.fetchval(queries.lock, key) is None:
                     raise unknown_user(key)
+                await sql.execute(queries.delete_preferences, key)
+                await sql.execute(queries.delete, key)
         except asyncpg.ForeignKeyViolationError as error:
             raise Conflict(
                 "user.has_extensions", f"the user {key} has extensions", "remove its extensions first, or deactivate it"
@@ -222,11 +232,21 @@ class Users:
                 raise unknown_user(key)
 
     async def verify_password(self, user_id: uuid.UUID | str, password: str) -> bool:
-        """Whether the password is the user's. A user that is not there takes as long as one that is."""
+        """Whether the password is the user's. A user that is not there takes as long as one that is.
+
+        Raises:
+            InvalidInput: ``user.id_invalid``.
+        """
         key = check_user_id(user_id)
         async with self._open_sql() as sql:
             row = await sql.fetchrow(queries.secret, key)
-        return await passwords.matches(row["password_hash"] if row is not None else None, password)
+        kept = row["password_hash"] if row is not None else None
+        found = await passwords.matches(kept, password)
+        stronger = await passwords.rehashed(kept, password) if found else None
+        if stronger is not None:
+            async with self._open_sql() as sql:
+                await sql.execute(queries.rehash, key, kept, stronger)
+        return found
 
     @audited("user.login")
     async def login(self, email: str, password: str) -> User:
@@ -243,7 +263,7 @@ class Users:
             row = await sql.fetchrow(queries.secret_of_email, self._tenant_id, wanted)
         kept = row["password_hash"] if row is not None else None
         if row is not None and await passwords.matches(kept, password):
-            stronger = await passwords.hashed(password) if passwords.rehash_wanted(kept or "") else None
+            stronger = await passwords.rehashed(kept, password)
             async with self._open_sql() as sql:
                 # With the hash that was checked: a password set meanwhile counts.
                 found = await sql.fetchrow(queries.logged_in, row["id"], kept, utc_now(), stronger)
@@ -255,7 +275,8 @@ class Users:
 
     async def _change(self, user_id: uuid.UUID | str, version: str | None, changes: Mapping[str, Any]) -> User:
         key = check_user_id(user_id)
-        if PRIVATE_KEY in (changes.get("metadata") or ()):
+        metadata = changes.get("metadata")
+        if isinstance(metadata, Mapping) and PRIVATE_KEY in metadata:
             await self._sealer.writer()  # no row waits, locked, for the key service
         try:
             async with self._open_sql() as sql:
@@ -277,7 +298,7 @@ class Users:
                     values.role, values.status, stored, utc_now(after=held.updated_at),
                 )  # fmt: skip
         except asyncpg.UniqueViolationError as error:
-            raise email_taken(str(changes.get("email"))) from error
+            raise _email_taken(str(changes.get("email"))) from error
         return await self._user(_there(changed))
 
     async def _user(self, row: asyncpg.Record) -> User:
@@ -287,29 +308,14 @@ class Users:
         return user_of(row, await self._sealer.opened(row["id"], json.loads(text), _SEALED))
 
 
-def check_user_id(value: object) -> uuid.UUID:
-    """The id of a user.
-
-    Raises:
-        InvalidInput: ``user.id_invalid``.
-    """
-    return check_id("user.id_invalid", "the user's id", value)
-
-
-def unknown_user(key: object) -> NotFound:
-    """What is said of a user that is not there, or another tenant's: the same."""
-    return NotFound("user.unknown", f"there is no user {quoted(str(key))}", "prismicx user list shows those there are")
-
-
-def email_taken(email: str) -> Conflict:
-    """What is said when an address is another user's."""
+def _email_taken(email: str) -> Conflict:
     return Conflict(
         "user.email_taken", f"the tenant has a user with the address {quoted(email)}", "use another address"
     )
 
 
 def _plain(value: object, label: str) -> str:
-    if isinstance(value, str) and len(value) <= 255 and "\0" not in value:
+    if isinstance(value, str) and len(value) <= 255 and is_storable(value):
         return value
     raise InvalidInput(INVALID, f"{label} is {quoted(value)}", "give a text of at most 255 characters, without NUL")
 

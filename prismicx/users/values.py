@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from prismicx.checks import check_object, check_text
+from prismicx.checks import check_id, check_object, check_text
 from prismicx.engines.scoped_sql import Record
-from prismicx.errors import InvalidInput, quoted
+from prismicx.errors import InvalidInput, NotFound, quoted
 from prismicx.versions import version_of
 
 Status = Literal["active", "inactive"]
@@ -78,8 +78,7 @@ class UserValues:
         if self.last_name is not None:
             check_text(INVALID, "last_name", self.last_name, 100)
         check_text(INVALID, "role", self.role, 50)
-        if self.status not in STATUSES:
-            raise InvalidInput(INVALID, f"status is {quoted(self.status)}", f"use one of {', '.join(STATUSES)}")
+        check_status(self.status)
         object.__setattr__(self, "metadata_text", check_object(INVALID, "metadata", self.metadata))
 
 
@@ -96,6 +95,30 @@ def normal_email(value: object) -> str:
     if at and local and domain and "@" not in local and text.isprintable() and " " not in text:
         return check_text(INVALID, "email", text, 255)
     raise InvalidInput(INVALID, f"email is {quoted(value)}", "give an address such as ada@acme.example")
+
+
+def check_user_id(value: object) -> uuid.UUID:
+    """The id of a user.
+
+    Raises:
+        InvalidInput: ``user.id_invalid``.
+    """
+    return check_id("user.id_invalid", "the user's id", value)
+
+
+def unknown_user(key: object) -> NotFound:
+    """What is said of a user that is not there, or another tenant's: the same."""
+    return NotFound("user.unknown", f"there is no user {quoted(str(key))}", "prismicx user list shows those there are")
+
+
+def check_status(value: object) -> None:
+    """See that a value is a state of users.
+
+    Raises:
+        InvalidInput: ``user.invalid``.
+    """
+    if value not in STATUSES:
+        raise InvalidInput(INVALID, f"status is {quoted(value)}", f"use one of {', '.join(STATUSES)}")
 
 
 def user_of(row: Record, metadata: Mapping[str, Any] | None = None) -> User:

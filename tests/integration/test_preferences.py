@@ -6,11 +6,14 @@ import asyncio
 import secrets
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from prismicx import InvalidInput, NotFound, Platform
+from prismicx.platform import open_platform
+from prismicx.settings import Settings
 
 Pair = tuple[str, str]
 
@@ -70,7 +73,7 @@ async def test_defaults_of_the_tenant_stand_before_registered_ones(px: Platform,
     await px.tenants.create(tenant, name="T", isolation="shared")
     user = await user_of(px, tenant)
     key = f"lang-{secrets.token_hex(3)}"
-    px.preference_types.register(key, {"enum": ["en", "de", "fr"]}, default="en")
+    await px.preference_types.register(key, {"enum": ["en", "de", "fr"]}, default="en")
     async with px.tenant(tenant) as scope:
         assert await scope.preferences.get(user, key) == "en"
         with pytest.raises(NotFound) as caught:
@@ -101,7 +104,92 @@ async def test_what_cannot_be_a_preference_is_named(px: Platform, pair: Pair) ->
             with pytest.raises(InvalidInput):
                 await ann.preferences.get(key, "a")  # type: ignore[arg-type]
         assert await ann.preferences.list(user) == {}
-    with pytest.raises(InvalidInput):
-        px.preference_types.register("bad", {"type": "nonsense"})
-    with pytest.raises(InvalidInput):
-        px.preference_types.register("bad", {"type": "string"}, default=5)
+        with pytest.raises(InvalidInput) as caught:
+            await ann.preferences.merge(user, "a", [1])  # type: ignore[arg-type]
+        assert caught.value.code == "preference.invalid"
+        with pytest.raises(InvalidInput):
+            await ann.preferences.unset(user, 5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("schema", "more", "word"),
+    [
+        ({"type": "nonsense"}, {}, "JSON Schema"),
+        ({"type": "string"}, {"default": 5}, "schema"),
+        ({"type": "string"}, {"default": "x", "secret": True}, "leave it out"),
+        ({"type": "string"}, {"secret": "yes"}, "True or False"),
+        ({"$ref": "https://example.com/schema"}, {}, "#/$defs/name"),
+        ({"$ref": "#"}, {}, "#/$defs/name"),
+        ({"$id": "https://example.com/schema"}, {}, "#/$defs/name"),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}, {"default": 1}, "schema"),
+        ({"$schema": "http://json-schema.org/draft-07/schema#"}, {}, "leave it out"),
+        ({"multipleOf": 0.5}, {"default": 10**400}, "schema"),
+        ([], {}, "object"),
+        (5, {}, "object"),
+    ],
+)
+async def test_what_cannot_be_registered_is_named(px: Platform, schema: Any, more: Any, word: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        await px.preference_types.register("bad", schema, **more)
+    assert caught.value.code == "preference.invalid"
+    assert word in str(caught.value)
+    assert "bad" not in [item.key for item in await px.preference_types.list()]
+
+
+async def test_what_one_process_registers_counts_in_all(px: Platform, pair: Pair, settings: Settings) -> None:
+    user, key = await user_of(px, pair[0]), f"size-{secrets.token_hex(3)}"
+    async with open_platform(replace(settings, registry_cache=0.2)) as other, other.tenant(pair[0]) as there:
+        await there.preferences.set(user, {key: "large"})
+        await px.preference_types.register(key, {"type": "integer", "maximum": 9}, default=3)
+        await asyncio.sleep(0.3)
+        with pytest.raises(InvalidInput) as caught:
+            await there.preferences.set(user, {key: "larger"})
+        assert "'integer'" in caught.value.message
+        with pytest.raises(InvalidInput):
+            await there.preferences.merge(user, key, {"a": 1})
+        assert await there.preferences.get(user, key) == "large", "what is stored is read as it is"
+        await there.preferences.unset(user, [key])
+        assert await there.preferences.get(user, key) == 3
+        (held,) = [item for item in await other.preference_types.list() if item.key == key]
+        assert (held.schema, held.default, held.secret) == ({"type": "integer", "maximum": 9}, 3, False)
+        await other.preference_types.unregister(key)
+        await there.preferences.set(user, {key: "large"})
+        with pytest.raises(NotFound) as missing:
+            await other.preference_types.unregister(key)
+        assert missing.value.code == "preference.type_unknown"
+
+
+async def test_defaults_of_a_tenant_are_checked_when_they_are_set(px: Platform, new_id: Callable[[], str]) -> None:
+    tenant, key, token = new_id(), f"lang-{secrets.token_hex(3)}", f"token-{secrets.token_hex(3)}"
+    await px.tenants.create(tenant, name="T", isolation="shared")
+    await px.preference_types.register(key, {"enum": ["en", "de"]})
+    await px.preference_types.register(token, {"type": "string"}, secret=True)
+    for wrong in (5, [], "x", {key: "xx"}, {"a b": 1}, {token: "t"}, {"a": float("nan")}):
+        with pytest.raises(InvalidInput) as caught:
+            await px.tenants.update(tenant, settings={"preferences": wrong, "other": 1})
+        assert caught.value.code == "preference.invalid"
+        assert (await px.tenants.get(tenant)).settings == {}
+    await px.tenants.update(tenant, settings={"preferences": {key: "de"}})
+    await px.tenants.update(tenant, settings={"preferences": None})
+    assert (await px.tenants.get(tenant)).settings == {}
+
+
+async def test_who_is_deleted_meanwhile_is_not_found(px: Platform, pair: Pair) -> None:
+    """Neither an extension is spoken of that there is not, nor does one wait for the other in turn."""
+    async with px.tenant(pair[0]) as ann:
+        for attempt in range(15):
+            user = await user_of(px, pair[0])
+            await ann.preferences.set(user, {"a": 0, "b": 0})
+            results = await asyncio.gather(
+                ann.users.delete(user),
+                *(ann.preferences.set(user, {"a": n, f"new{n}": n, "b": n}) for n in range(3)),
+                ann.preferences.merge(user, f"new{attempt % 3}", {"x": 1}),
+                ann.preferences.unset(user, ["a", "b"]),
+                return_exceptions=True,
+            )
+            assert results[0] is None
+            assert {getattr(found, "code", "") for found in results if isinstance(found, BaseException)} <= {
+                "user.unknown"
+            }
+            with pytest.raises(NotFound):
+                await ann.preferences.list(user)

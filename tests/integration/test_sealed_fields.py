@@ -85,7 +85,7 @@ async def test_the_size_of_private_values_counts(px: Platform, tenant_id: str) -
 
 
 async def test_secret_preferences(px: Platform, settings: Settings, tenant_id: str) -> None:
-    px.preference_types.register("mail.token", {"type": "string", "minLength": 5}, secret=True)
+    await px.preference_types.register("mail.token", {"type": "string", "minLength": 5}, secret=True)
     async with px.tenant(tenant_id) as scope:
         ada, bob = (await user(scope)).id, (await user(scope)).id
         await scope.preferences.set(ada, {"theme": "dark", "mail.token": SECRET})
@@ -262,7 +262,7 @@ async def test_what_was_moved_is_refused_and_logged(
 async def test_values_of_earlier_releases_open_and_are_sealed_by_the_pass(
     px: Platform, settings: Settings, tenant_id: str, tmp_path: Path
 ) -> None:
-    px.preference_types.register("old.token", {}, secret=True)
+    await px.preference_types.register("old.token", {}, secret=True)
     kind = f"old{secrets.token_hex(3)}"
     steps = [("CREATE TABLE t1 (a int);", "DROP TABLE t1;")]
     await px.catalogue.publish(make_package(tmp_path, kind, *steps, declared={1: DECLARED}))

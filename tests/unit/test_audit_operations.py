@@ -23,13 +23,14 @@ from prismicx.systems.catalogue import Catalogue
 from prismicx.systems.installation import Installations
 from prismicx.tasks.repository import Tasks
 from prismicx.tenants.tenants import Tenants
+from prismicx.users.preference_types import PreferenceTypes
 from prismicx.users.preferences import Preferences
 from prismicx.users.repository import Users
 from prismicx.users.transfer import Transfer
 
 CLASSES = [
-    Tenants, Catalogue, Installations, Fleet, Users, Transfer, Preferences, Extensions, Categories, CategoryTransfer,
-    Insights, Tasks, KeyAdministration,
+    Tenants, Catalogue, Installations, Fleet, Users, Transfer, Preferences, PreferenceTypes, Extensions, Categories,
+    CategoryTransfer, Insights, Tasks, KeyAdministration,
 ]  # fmt: skip
 NOT_OF_A_METHOD = {
     "db.apply",
