@@ -8,15 +8,14 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, NamedTuple, TextIO
 
 import asyncpg
 
 from prismicx.audit.tracing import Trace, audited
 from prismicx.clock import utc_now
 from prismicx.engines.scoped_sql import Sql
-from prismicx.errors import Conflict, InvalidInput, PrismicXError, quoted
+from prismicx.errors import Conflict, InvalidInput, PrismicXError, quoted, several
 from prismicx.sealing.sealer import Sealer, Writer
 from prismicx.users import passwords
 from prismicx.users.private import PRIVATE_KEY, with_private
@@ -31,8 +30,20 @@ FIELDS = ("username", "email", "first_name", "last_name", "role", "status", "met
 
 _WRITTEN = ("id", *FIELDS, "created_at", "updated_at", "last_login_at")
 _READ_SET, _WRITTEN_SET = frozenset(FIELDS), frozenset(_WRITTEN)
-_BATCH = 2_000
-_SHOWN = 10
+_BATCH, _BATCH_TEXT = 2_000, 1024 * 1024
+"""Users that are added at a time, and the characters they may have in the file: what is held in memory at once."""
+_ROW_TEXT = 256 * 1024
+"""Characters one user may have in a file: several times the most that its values can need."""
+_PAGE = 200
+"""Users that are read at a time to be written: each may have 16 KiB of metadata."""
+
+
+class _Row(NamedTuple):
+    """A user of a file: its line, what is given or why it cannot be read, and the characters it took."""
+
+    line: int
+    held: dict[str, Any] | str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +94,11 @@ class Transfer:
             progress: told how many users were read so far.
 
         Raises:
-            InvalidInput: ``import.invalid`` with the lines that are wrong.
+            InvalidInput: ``import.invalid`` with the lines that are wrong; ``import.format_unknown``.
             Conflict: ``import.known`` with the lines whose addresses are taken.
             Unavailable, Conflict: ``keys.*`` when there is something ``private`` and it cannot be sealed.
         """
+        _check_format(format)
         added = read = 0
         first: Writer | None = None
         async with self._open_sql() as sql:
@@ -112,8 +124,10 @@ class Transfer:
             private: also write, opened, what is ``private`` in their metadata; else it is left out.
 
         Raises:
+            InvalidInput: ``import.format_unknown``.
             Unavailable, Conflict, Denied: ``keys.*`` when it is to be written and cannot be opened.
         """
+        _check_format(format)
         count = left_out = 0
         writer = csv.DictWriter(target, _WRITTEN, lineterminator="\n")
         if format == "csv":
@@ -133,7 +147,7 @@ class Transfer:
     async def _all(self) -> AsyncIterator[User]:
         after: str | None = None
         while True:
-            page = await self._users.list(after=after, limit=1000)
+            page = await self._users.list(after=after, limit=_PAGE)
             for user in page.items:
                 yield user
             after = page.next
@@ -175,31 +189,73 @@ class Transfer:
             raise _known([(lines[row["email"]], row["email"]) for row in taken]) from error
 
 
-def _rows(source: TextIO, format: Format) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """Line by line what is given, or why it cannot be read."""
-    if format == "csv":
-        yield from _csv_rows(source)
-        return
-    for line, text in enumerate(source, 1):
-        if text.strip():
-            try:
-                held = json.loads(text)
-                yield line, held if isinstance(held, dict) else "is no JSON object"
-            except (ValueError, RecursionError) as error:
-                yield line, f"is no JSON: {error}"
+class _Lines:
+    """The lines of a file, one after another. What one user takes is bounded: of CSV it may be several lines."""
+
+    def __init__(self, source: TextIO) -> None:
+        self._source = source
+        self._taken = 0
+        self.number = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        self.number += 1
+        text = self._source.readline(_ROW_TEXT - self._taken + 1)
+        if not text:
+            raise StopIteration
+        self._taken += len(text)
+        if self._taken > _ROW_TEXT:
+            raise InvalidInput(
+                "import.invalid",
+                f"line {self.number}: it has more than {_ROW_TEXT:,} characters",
+                "give each user a line, and no metadata beyond 16 KiB",
+            )
+        return text
+
+    def taken(self) -> int:
+        """The characters since this was asked last."""
+        count, self._taken = self._taken, 0
+        return count
 
 
-def _csv_rows(source: TextIO) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    reader = csv.DictReader(source, strict=True)
+def _check_format(format: object) -> None:
+    if format not in FORMATS:
+        raise InvalidInput(
+            "import.format_unknown", f"the format is {quoted(format)}", f"use one of {', '.join(FORMATS)}"
+        )
+
+
+def _rows(source: TextIO, format: Format) -> Iterator[_Row]:
+    lines = _Lines(source)
+    for line, held in _csv_rows(lines) if format == "csv" else _json_rows(lines):
+        yield _Row(line, held, lines.taken())
+
+
+def _json_rows(lines: _Lines) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    for text in lines:
+        if not text.strip():
+            lines.taken()
+            continue
+        try:
+            held = json.loads(text)
+            yield lines.number, held if isinstance(held, dict) else "is no JSON object"
+        except (ValueError, RecursionError) as error:
+            yield lines.number, f"is no JSON: {error}"
+
+
+def _csv_rows(lines: _Lines) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    reader = csv.DictReader(lines, strict=True)
     try:
         names = reader.fieldnames or []
     except csv.Error as error:
         raise InvalidInput("import.invalid", f"line 1 is no CSV: {error}", "mend the line") from error
-    unknown = [name for name in names if name not in _WRITTEN]
-    missing = [name for name in ("username", "email") if name not in names]
-    if unknown or missing:
-        reason = f"has the column {quoted(unknown[0])}" if unknown else f"has no column {missing[0]}"
-        raise InvalidInput("import.invalid", f"line 1 {reason}", f"columns are {', '.join(_WRITTEN)}")
+    wrong = [f"has the column {quoted(name)}" for name in names if name not in _WRITTEN_SET]
+    wrong += [f"has no column {name}" for name in ("username", "email") if name not in names]
+    wrong += [f"has the column {name} twice" for name in _WRITTEN if names.count(name) > 1]
+    if wrong:
+        raise InvalidInput("import.invalid", f"line 1 {wrong[0]}", f"columns are {', '.join(_WRITTEN)}")
     while True:
         try:
             row = next(reader, None)
@@ -218,24 +274,28 @@ def _csv_rows(source: TextIO) -> Iterator[tuple[int, dict[str, Any] | str]]:
             yield reader.line_num, f"has metadata that is no JSON: {error}"
 
 
-def _batches(rows: Iterable[tuple[int, dict[str, Any] | str]]) -> Iterator[list[tuple[int, dict[str, Any] | str]]]:
-    iterator = iter(rows)
-    while batch := list(islice(iterator, _BATCH)):
+def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
+    batch: list[_Row] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += row.size
+        if len(batch) == _BATCH or size >= _BATCH_TEXT:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
 
 
-def _checked(batch: list[tuple[int, dict[str, Any] | str]]) -> list[tuple[int, UserValues]]:
+def _checked(batch: list[_Row]) -> list[tuple[int, UserValues]]:
     found, problems = [], []
-    for line, row in batch:
+    for line, held, _ in batch:
         try:
-            found.append((line, _values(row)))
+            found.append((line, _values(held)))
         except PrismicXError as error:
             problems.append(f"line {line}: {error.message}")
     if problems:
-        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise InvalidInput(
-            "import.invalid", "; ".join(problems[:_SHOWN]) + more, "mend the lines and import the whole file again"
-        )
+        raise InvalidInput("import.invalid", several(problems), "mend the lines and import the whole file again")
     return found
 
 
@@ -252,10 +312,11 @@ def _values(row: dict[str, Any] | str) -> UserValues:
 
 
 def _known(taken: list[tuple[int, str]], how: str = "that the tenant has already") -> Conflict:
-    shown = ", ".join(f"line {line} ({quoted(email)})" for line, email in sorted(taken)[:_SHOWN])
-    more = f" and {len(taken) - _SHOWN} more" if len(taken) > _SHOWN else ""
+    lines = [f"line {line} ({quoted(email)})" for line, email in sorted(taken)]
     return Conflict(
-        "import.known", f"these have an address {how}: {shown}{more}", "remove the lines, or import with --skip-known"
+        "import.known",
+        f"these have an address {how}: {several(lines, ', ')}",
+        "remove the lines, or import with --skip-known",
     )
 
 
