@@ -54,11 +54,14 @@ DELETE FROM user_extensions.extensions WHERE id = $1
 
 -- name: count_use
 UPDATE user_extensions.extension_metrics
-SET usage_count = usage_count + $2, last_used_at = greatest($3, last_used_at), updated_at = $3
+SET usage_count = least(usage_count::bigint + $2, 2147483647), last_used_at = greatest($3, last_used_at),
+    updated_at = greatest($3, updated_at + interval '1 microsecond')
 WHERE extension_id = $1
 
 -- name: set_feedback
-UPDATE user_extensions.extension_metrics SET feedback_score = $2, updated_at = $3 WHERE extension_id = $1
+UPDATE user_extensions.extension_metrics
+SET feedback_score = $2, updated_at = greatest($3, updated_at + interval '1 microsecond')
+WHERE extension_id = $1
 
 -- name: add_metrics
 INSERT INTO user_extensions.extension_metrics
@@ -74,7 +77,8 @@ INSERT INTO user_extensions.practicality_factors
     (id, extension_id, factor_name, factor_value, factor_weight, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $6)
 ON CONFLICT (extension_id, factor_name) DO UPDATE
-SET factor_value = excluded.factor_value, factor_weight = excluded.factor_weight, updated_at = excluded.updated_at
+SET factor_value = excluded.factor_value, factor_weight = excluded.factor_weight,
+    updated_at = greatest(excluded.updated_at, practicality_factors.updated_at + interval '1 microsecond')
 
 -- name: remove_factor
 DELETE FROM user_extensions.practicality_factors WHERE extension_id = $1 AND factor_name = $2

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 import asyncpg
 
 from prismicx.audit.tracing import Trace, audited
-from prismicx.checks import check_id, check_text
+from prismicx.checks import check_changes, check_id, check_text, is_storable
 from prismicx.clock import utc_now
 from prismicx.engines.scoped_sql import Sql
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
@@ -30,6 +30,7 @@ from prismicx.extensions.values import (
 )
 from prismicx.pages import Page, check_limit, cursor_of, key_of
 from prismicx.statements import Statements
+from prismicx.users.values import check_user_id, unknown_user
 from prismicx.versions import stale
 
 queries = Statements("prismicx.extensions", "queries.sql")
@@ -68,8 +69,9 @@ class Extensions:
             InvalidInput: ``extension.invalid`` or ``user.id_invalid``.
             NotFound: ``user.unknown``.
         """
-        user = _user(user_id)
-        values = ExtensionValues(type, name, description, enabled, priority, metadata or {})
+        user = check_user_id(user_id)
+        held = {} if metadata is None else metadata
+        values = ExtensionValues(type, name, description, enabled, priority, held)
         key = uuid.uuid4()
         try:
             async with self._open_sql() as sql:
@@ -79,7 +81,7 @@ class Extensions:
                 )  # fmt: skip
                 return await _get(sql, key)
         except asyncpg.ForeignKeyViolationError as error:
-            raise _unknown_user(user) from error
+            raise unknown_user(user) from error
 
     async def get(self, extension_id: uuid.UUID | str) -> Extension:
         """An extension by its id.
@@ -112,7 +114,7 @@ class Extensions:
             priority, text = key_of("extensions", after, int, str)
             check_integer("after", priority, _FIRST[0], 2**31 - 1)
             begin = check_id("page.cursor_invalid", "after", text)
-        user = None if user_id is None else _user(user_id)
+        user = None if user_id is None else check_user_id(user_id)
         if type is not None:
             check_text(INVALID, "type", type, 50)
         if enabled is not None and not isinstance(enabled, bool):
@@ -134,11 +136,7 @@ class Extensions:
             NotFound: ``extension.unknown``.
             Conflict: ``extension.changed`` when it has another version now.
         """
-        unknown = sorted(changes.keys() - _CHANGEABLE)
-        if unknown:
-            raise InvalidInput(
-                INVALID, f"{quoted(unknown[0])} cannot be changed", f"changes are of {', '.join(sorted(_CHANGEABLE))}"
-            )
+        check_changes(INVALID, changes, _CHANGEABLE)
         key = _key(extension_id)
         async with self._open_sql() as sql:
             await _lock(sql, key)
@@ -171,11 +169,14 @@ class Extensions:
             InvalidInput: ``extension.invalid`` when one is missing, twice there or not the user's.
             NotFound: ``user.unknown``.
         """
-        user, keys = _user(user_id), [_key(item) for item in order]
+        user = check_user_id(user_id)
+        if not isinstance(order, Iterable):
+            raise InvalidInput(INVALID, f"the order is {quoted(order)}", "give the ids of the user's extensions")
+        keys = [_key(item) for item in order]
         async with self._open_sql() as sql:
             held = {row["id"] for row in await sql.fetch(queries.of_user, user)}
             if not held and await sql.fetchval(queries.user_exists, user) is None:
-                raise _unknown_user(user)
+                raise unknown_user(user)
             wrong = [str(key) for key in keys if key not in held or keys.count(key) > 1]
             wrong += [str(key) for key in held if key not in keys]
             if wrong:
@@ -195,7 +196,7 @@ class Extensions:
             await sql.execute(queries.delete, key)
 
     async def record_use(self, extension_id: uuid.UUID | str, times: int = 1) -> None:
-        """Count uses; none is lost when several count at once.
+        """Count uses; none is lost when several count at once. The count ends at 2,147,483,647.
 
         Raises:
             InvalidInput: ``extension.invalid`` or ``extension.id_invalid``.
@@ -241,7 +242,7 @@ class Extensions:
         """
         key, factor = _key(extension_id), Factor(name, value, weight)
         async with self._open_sql() as sql:
-            await _get(sql, key)
+            await _lock(sql, key)
             await sql.execute(
                 queries.set_factor, uuid.uuid4(), key, factor.name, factor.value, factor.weight, utc_now()
             )
@@ -257,7 +258,8 @@ class Extensions:
         key = _key(extension_id)
         async with self._open_sql() as sql:
             await _get(sql, key)
-            if not isinstance(name, str) or "\0" in name or not await sql.execute(queries.remove_factor, key, name):
+            known = isinstance(name, str) and is_storable(name)
+            if not known or not await sql.execute(queries.remove_factor, key, name):
                 raise _unknown_factor(name)
             return await _practicality(sql, key)
 
@@ -278,6 +280,8 @@ class Extensions:
             InvalidInput: ``extension.invalid`` or ``extension.id_invalid``.
             NotFound: ``extension.unknown`` or ``factor.unknown``.
         """
+        if not isinstance(weights, Mapping):
+            raise InvalidInput(INVALID, f"the weights are {quoted(weights)}", "give weights by the names of factors")
         held = {factor.name: factor for factor in await self.factors(extension_id)}
         for name, weight in weights.items():
             if name not in held:
@@ -325,18 +329,10 @@ def _key(value: object) -> uuid.UUID:
     return check_id("extension.id_invalid", "the extension's id", value)
 
 
-def _user(value: object) -> uuid.UUID:
-    return check_id("user.id_invalid", "the user's id", value)
-
-
 def _unknown(key: uuid.UUID) -> NotFound:
     return NotFound(
         "extension.unknown", f"there is no extension {key}", "prismicx extension list shows those there are"
     )
-
-
-def _unknown_user(key: uuid.UUID) -> NotFound:
-    return NotFound("user.unknown", f"there is no user {key}", "prismicx user list shows those there are")
 
 
 def _unknown_factor(name: object) -> NotFound:
