@@ -15,6 +15,7 @@ from prismicx.cli import (
     insight,
     isolation,
     key,
+    preference,
     task,
     tenant,
     user,
@@ -44,7 +45,7 @@ def main() -> None:
 for command in (engines.up, engines.down, engines.status, engines.doctor_command):
     main.add_command(command)
 for group in (
-    db.db, tenant.tenant, user.user, user.preference, extension.extension, task.task,
+    db.db, tenant.tenant, user.user, preference.preference, extension.extension, task.task,
     category.category, insight.insight, fleet.system, isolation.isolation, credentials.credentials,
     audit.audit, key.key,
 ):  # fmt: skip

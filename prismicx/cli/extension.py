@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from prismicx.cli.door import Door, command, json_object, pairs, table
-from prismicx.cli.scope import in_scope, of_tenant, paged, show_one, show_page, versioned
+from prismicx.cli.scope import changed, in_scope, of_tenant, paged, show_one, show_page, versioned
 from prismicx.errors import InvalidInput
 from prismicx.extensions.values import ORDERS, Extension
 from prismicx.scopes import TenantScope
@@ -70,14 +70,14 @@ def show(door: Door, extension_id: str, tenant_id: str) -> None:
 @click.option("--version", help="Only if the extension still has this version.")
 @click.option("--type", help="Type, such as widget or welcome.")
 @click.option("--name", help="What it is called.")
-@click.option("--description", help="What it is for.")
+@click.option("--description", help="What it is for; '' takes it away.")
 @click.option("--priority", type=int, help="The lower, the earlier.")
 @click.option("--metadata", help="A JSON object, in place of the one before.")
 def update(
     door: Door, extension_id: str, tenant_id: str, version: str | None, metadata: str | None, **changes: Any
 ) -> None:
     """Change some values of an extension."""
-    given = {name: value for name, value in changes.items() if value is not None}
+    given = changed(changes, "description")
     if metadata is not None:
         given["metadata"] = json_object("metadata", metadata)
     show_one(door, tenant_id, lambda scope: scope.extensions.update(extension_id, version=version, **given))

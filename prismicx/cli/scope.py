@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -33,6 +33,15 @@ def in_scope(door: Door, tenant_id: str, work: Callable[[TenantScope], Coroutine
             return await work(scope)
 
     return door.run(run())
+
+
+def changed(options: Mapping[str, Any], *clearable: str) -> dict[str, Any]:
+    """The changes that were asked for: by the options that were given. Some are taken away by an empty text."""
+    return {
+        name: None if value == "" and name in clearable else value
+        for name, value in options.items()
+        if value is not None
+    }
 
 
 def versioned(found: Any) -> dict[str, Any]:

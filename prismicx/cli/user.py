@@ -1,4 +1,4 @@
-"""`user` and `preference`: the users of a tenant and what they prefer."""
+"""`user`: the users of a tenant."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from prismicx.cli.door import Door, command, json_object, json_value, pairs
+from prismicx.cli.door import Door, command, json_object, pairs
 from prismicx.cli.files import opened, progress, written
-from prismicx.cli.scope import in_scope, of_tenant, paged, show_one, show_page, versioned
+from prismicx.cli.scope import changed, in_scope, of_tenant, paged, show_one, show_page, versioned
+from prismicx.errors import Denied
 from prismicx.scopes import TenantScope
 from prismicx.users.transfer import FORMATS, Format
 from prismicx.users.values import STATUSES, User
@@ -22,11 +23,6 @@ _COLUMNS = ["id", "username", "email", "first_name", "last_name", "role", "statu
 @click.group()
 def user() -> None:
     """Users of a tenant: create, find, change, remove, import, export."""
-
-
-@click.group()
-def preference() -> None:
-    """What a tenant's users prefer."""
 
 
 @command(user, "create")
@@ -71,13 +67,13 @@ def show(door: Door, who: str, tenant_id: str) -> None:
 @click.option("--version", help="Only if the user still has this version.")
 @click.option("--username", help="Name the user goes by; several may have the same.")
 @click.option("--email", help="Address, unique within the tenant.")
-@click.option("--first-name", help="Given name.")
-@click.option("--last-name", help="Family name.")
+@click.option("--first-name", help="Given name; '' takes it away.")
+@click.option("--last-name", help="Family name; '' takes it away.")
 @click.option("--role", help="Role, such as admin or user.")
 @click.option("--metadata", help="A JSON object, in place of the one before.")
 def update(door: Door, user_id: str, tenant_id: str, version: str | None, metadata: str | None, **changes: Any) -> None:
     """Change some values of a user."""
-    given = {name: value for name, value in changes.items() if value is not None}
+    given = changed(changes, "first_name", "last_name")
     if metadata is not None:
         given["metadata"] = json_object("metadata", metadata)
     show_one(door, tenant_id, lambda scope: scope.users.update(user_id, version=version, **given))
@@ -116,6 +112,19 @@ def set_password(door: Door, user_id: str, tenant_id: str) -> None:
     password = _password()
     in_scope(door, tenant_id, lambda scope: scope.users.set_password(user_id, password))
     door.show({"password_set": user_id}, pairs)
+
+
+@command(user, "verify-password")
+@click.argument("user_id", metavar="ID")
+@of_tenant
+def verify_password(door: Door, user_id: str, tenant_id: str) -> None:
+    """See whether a password, from standard input or asked for, is the user's; nobody is logged in. Exit code 5 when
+    not."""
+    password = _password()
+    found = in_scope(door, tenant_id, lambda scope: scope.users.verify_password(user_id, password))
+    door.show({"matches": found}, pairs)
+    if not found:
+        sys.exit(Denied.exit_code)
 
 
 @command(user, "login")
@@ -158,62 +167,6 @@ def export(door: Door, file: Path, tenant_id: str, form: Any, with_private: bool
         door.tell(f"of {done.private_left_out} users what is private was left out: --with-private writes it")
     if str(file) != "-":
         door.show({"exported": done.users}, pairs)
-
-
-@command(preference, "list")
-@click.argument("user_id", metavar="USER")
-@of_tenant
-@click.option("--with-defaults", is_flag=True, help="Also what counts where nothing is set.")
-def list_preferences(door: Door, user_id: str, tenant_id: str, with_defaults: bool) -> None:
-    """What a user has set."""
-    door.show(
-        in_scope(door, tenant_id, lambda scope: scope.preferences.list(user_id, with_defaults=with_defaults)), pairs
-    )
-
-
-@command(preference, "get")
-@click.argument("user_id", metavar="USER")
-@click.argument("key")
-@of_tenant
-def get_preference(door: Door, user_id: str, key: str, tenant_id: str) -> None:
-    """One preference as JSON: what was set, else the default."""
-    door.show(in_scope(door, tenant_id, lambda scope: scope.preferences.get(user_id, key)))
-
-
-@command(preference, "set")
-@click.argument("user_id", metavar="USER")
-@click.argument("values", nargs=-1, required=True, metavar="KEY=JSON...")
-@of_tenant
-@click.option("--secret", is_flag=True, help="Seal them; what was secret before stays so until it is unset.")
-def set_preferences(door: Door, user_id: str, values: tuple[str, ...], tenant_id: str, secret: bool) -> None:
-    """Set preferences, such as theme='"dark"' columns=3."""
-    given = {}
-    for item in values:
-        key, _, text = item.partition("=")
-        given[key] = json_value(key, text)
-    in_scope(door, tenant_id, lambda scope: scope.preferences.set(user_id, given, secret=secret))
-    door.show({"set": sorted(given)}, pairs)
-
-
-@command(preference, "merge")
-@click.argument("user_id", metavar="USER")
-@click.argument("key")
-@click.argument("patch", metavar="JSON")
-@of_tenant
-def merge_preference(door: Door, user_id: str, key: str, patch: str, tenant_id: str) -> None:
-    """Change parts of a preference that is an object; null takes a part away. Prints what it is then."""
-    held = json_object("the patch", patch)
-    door.show(in_scope(door, tenant_id, lambda scope: scope.preferences.merge(user_id, key, held)))
-
-
-@command(preference, "unset")
-@click.argument("user_id", metavar="USER")
-@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
-@of_tenant
-def unset_preferences(door: Door, user_id: str, keys: tuple[str, ...], tenant_id: str) -> None:
-    """Forget preferences."""
-    count = in_scope(door, tenant_id, lambda scope: scope.preferences.unset(user_id, keys))
-    door.show({"unset": count}, pairs)
 
 
 async def _found(scope: TenantScope, who: str) -> User:
