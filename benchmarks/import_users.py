@@ -13,7 +13,7 @@ from pathlib import Path
 
 import asyncpg
 
-from benchmarks.measure import Claim, in_turns
+from benchmarks.measure import Bound, Claim, in_turns
 from prismicx.credentials import Credentials
 from prismicx.engines.endpoints import locate
 from prismicx.platform import Platform
@@ -82,16 +82,19 @@ async def measure(settings: Settings, quick: bool) -> Claim:
         "raw unnest insert",
         figures,
         {"user import": 0.70},
-        [f"Rates are imports a second. `prismicx user import` of it peaked at {peak:.0f} MiB (aim: under 150 MB)."],
+        ["Rates are imports a second."],
+        [Bound("Most resident memory of `prismicx user import` of it", peak, 150, "MB")],
     )
 
 
 def _peak_of_the_command(settings: Settings, file: Path) -> float:
-    """MiB of resident memory that the command needed at most."""
+    """MB, of a million bytes, of resident memory that the command needed at most."""
+    # Not `getrusage`: what it tells begins with the memory of the process that started this one.
     program = (
-        "import resource, sys; from prismicx.cli import main; main(sys.argv[1:], standalone_mode=False); "
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+        "import sys; from pathlib import Path; from prismicx.cli import main; "
+        "main(sys.argv[1:], standalone_mode=False); "
+        "print(Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0], file=sys.stderr)"
     )
     words = ["user", "import", str(file), "--tenant", "crowd", "--data", str(settings.data)]
     done = subprocess.run([sys.executable, "-c", program, *words], check=True, capture_output=True, text=True)
-    return int(done.stderr.split()[-1]) / 1024
+    return int(done.stderr.split()[-1]) * 1024 / 1_000_000

@@ -36,6 +36,31 @@ class Figure:
         return max(abs(rate - self.median) for rate in self.rates) / self.median
 
 
+@dataclass(frozen=True)
+class Bound:
+    """What is to stay below a limit.
+
+    Attributes:
+        found: what was measured, in the limit's unit.
+    """
+
+    title: str
+    found: float
+    limit: float
+    unit: str
+
+    @property
+    def held(self) -> bool:
+        return self.found < self.limit
+
+    def line(self) -> str:
+        """The bound as a sentence."""
+        return (
+            f"{self.title}: {self.found:,.0f} {self.unit} "
+            f"(aim: below {self.limit:,.0f} {self.unit}, {'held' if self.held else 'MISSED'})."
+        )
+
+
 @dataclass
 class Claim:
     """A claim and its figures.
@@ -43,6 +68,7 @@ class Claim:
     Attributes:
         base: the contender that the ratios are of.
         aims: the ratio each contender is to reach, where there is one.
+        bounds: what is to stay below a limit besides.
     """
 
     title: str
@@ -50,6 +76,7 @@ class Claim:
     figures: list[Figure] = field(default_factory=list)
     aims: Mapping[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    bounds: list[Bound] = field(default_factory=list)
 
     def ratio(self, name: str) -> float:
         """Median over the turns of rate against the base's rate in the same turn."""
@@ -58,7 +85,9 @@ class Claim:
 
     @property
     def held(self) -> bool:
-        return all(self.ratio(name) >= aim for name, aim in self.aims.items())
+        return all(self.ratio(name) >= aim for name, aim in self.aims.items()) and all(
+            bound.held for bound in self.bounds
+        )
 
     def lines(self) -> list[str]:
         """The claim as Markdown."""
@@ -79,7 +108,7 @@ class Claim:
                 f"±{figure.spread:.0%}",
             )
             found.append(f"| {' | '.join(row)} |")
-        return [*found, "", *self.notes, ""]
+        return [*found, "", *self.notes, *(bound.line() for bound in self.bounds), ""]
 
 
 async def _nothing() -> None:
