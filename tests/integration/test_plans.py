@@ -23,7 +23,9 @@ from prismicx.reference.apply import apply
 from prismicx.settings import Settings
 from prismicx.statements import Statements
 from prismicx.users.preferences import queries as preferences
+from prismicx.users.private import queries as private
 from prismicx.users.repository import queries as users
+from prismicx.users.secret_preferences import queries as secret_preferences
 from tests.support import administrator, context_of
 
 FILL = """
@@ -69,13 +71,25 @@ STATEMENTS: dict[str, tuple[Statements, dict[str, list[Any]]]] = {
         "by_username": [TENANT, "user7"],
         "list": [TENANT, "user5", "active", "user", "%ser7%", 101],
         "update": [USER, "n", "n@x.example", None, None, "user", "active", "{}", MOMENT],
+        "lock": [USER],
         "delete_preferences": [USER],
         "delete": [USER],
         "secret": [USER],
         "secret_of_email": [TENANT, "user7@x.example"],
         "set_password": [USER, "!", MOMENT],
+        "rehash": [USER, "!", "!!"],
         "logged_in": [USER, "!", MOMENT, None],
         "known": [TENANT, ["user7@x.example", "user8@x.example"]],
+    }),
+    "private": (private, {
+        "private": [TENANT, USER, 500],
+        "private_for_update": [TENANT, USER, 500],
+        "set_private": [USER, '"pxsealed:"'],
+    }),
+    "secret preferences": (secret_preferences, {
+        "secret": [TENANT, USER, "theme", ["token"], 500],
+        "secret_for_update": [TENANT, USER, "theme", ["token"], 500],
+        "set_secret": [USER, "theme", "2"],
     }),
     "preferences": (preferences, {
         "all": [USER],
