@@ -74,6 +74,9 @@ EXPECTED = {
         "skipped  2",
         "exported  4",
         "language   en",
+        "refused: preference.invalid",
+        "columns: 2",
+        "registered  language",
     ],
     "docs/systems.md": [
         "require-concurrent-index-creation",
