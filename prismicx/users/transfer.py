@@ -260,18 +260,18 @@ def _csv_rows(lines: _Lines) -> Iterator[tuple[int, dict[str, Any] | str]]:
         try:
             row = next(reader, None)
         except csv.Error as error:
-            yield reader.line_num, f"is no CSV: {error}"
+            yield lines.number, f"is no CSV: {error}"
             return
         if row is None:
             return
         if None in row or None in row.values():
-            yield reader.line_num, "has not as many fields as the first"
+            yield lines.number, "has not as many fields as the first"
             continue
         held: dict[str, Any] = {name: value for name, value in row.items() if value != ""}
         try:
-            yield reader.line_num, {**held, "metadata": json.loads(held.get("metadata", "{}"))}
+            yield lines.number, {**held, "metadata": json.loads(held.get("metadata", "{}"))}
         except (ValueError, RecursionError) as error:
-            yield reader.line_num, f"has metadata that is no JSON: {error}"
+            yield lines.number, f"has metadata that is no JSON: {error}"
 
 
 def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prismicx import Conflict, InvalidInput, NotFound, Platform
+from prismicx.extensions import repository
 from prismicx.extensions.values import Factor, practicality_of
 
 Pair = tuple[str, str]
@@ -100,6 +102,68 @@ async def test_no_use_is_lost_when_many_count_at_once(px: Platform, pair: Pair) 
                 "SELECT count(*) FROM user_extensions.extension_metrics WHERE extension_id = $1", made
             )
         assert rows == 1
+
+
+async def test_uses_beyond_what_is_kept_are_not_counted(px: Platform, pair: Pair) -> None:
+    user = await user_of(px, pair[0])
+    async with px.tenant(pair[0]) as ann:
+        made = (await ann.extensions.create(user, type="widget", name="Clock")).id
+        await ann.extensions.record_use(made)
+        async with ann.sql("system_users", service="extensions") as sql:
+            await sql.execute(
+                "UPDATE user_extensions.extension_metrics SET usage_count = 2147483640 WHERE extension_id = $1", made
+            )
+        for times in (5, 1_000_000, 1):
+            await ann.extensions.record_use(made, times)
+        assert (await ann.extensions.get(made)).usage_count == 2**31 - 1
+
+
+async def test_times_go_on_however_the_clock_is_set(px: Platform, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = await user_of(px, pair[0])
+    async with px.tenant(pair[0]) as ann:
+        made = (await ann.extensions.create(user, type="widget", name="Clock")).id
+
+        async def times() -> list[Any]:
+            async with ann.sql("system_users", service="extensions") as sql:
+                return [
+                    await sql.fetchval(f"SELECT updated_at FROM user_extensions.{table} WHERE extension_id = $1", made)
+                    for table in ("extension_metrics", "practicality_factors")
+                ]
+
+        await ann.extensions.record_use(made)
+        await ann.extensions.rate(made, "speed", 5)
+        seen = [await times()]
+        monkeypatch.setattr(repository, "utc_now", lambda **_: datetime(2001, 1, 1))
+        for work in (
+            ann.extensions.record_use(made),
+            ann.extensions.record_feedback(made, 5),
+            ann.extensions.rate(made, "speed", 6),
+        ):
+            await work
+            seen.append(await times())
+        assert seen[0][0] < seen[1][0] < seen[2][0]
+        assert seen[0][1] < seen[3][1]
+        assert (await ann.extensions.get(made)).last_used_at.year > 2001  # type: ignore[union-attr]
+
+
+async def test_what_is_deleted_meanwhile_is_not_found(px: Platform, pair: Pair) -> None:
+    user = await user_of(px, pair[0])
+    async with px.tenant(pair[0]) as ann:
+        for _ in range(15):
+            made = (await ann.extensions.create(user, type="widget", name="Clock")).id
+            await ann.extensions.rate(made, "speed", 1)
+            results = await asyncio.gather(
+                ann.extensions.delete(made),
+                *(ann.extensions.rate(made, name, 2) for name in ("speed", "size")),
+                ann.extensions.record_use(made),
+                ann.extensions.record_feedback(made, 2),
+                ann.extensions.unrate(made, "speed"),
+                return_exceptions=True,
+            )
+            assert results[0] is None
+            assert {getattr(found, "code", "") for found in results if isinstance(found, BaseException)} <= {
+                "extension.unknown", "factor.unknown",
+            }  # fmt: skip
 
 
 rated = st.lists(

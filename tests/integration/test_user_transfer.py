@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
+import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +77,10 @@ async def test_a_wrong_line_is_named_and_nothing_is_added(px: Platform, tenant: 
         ('username,email\n"ada,a@b.c\n', "CSV"),
         ('"username\n', "line 1 is no CSV"),
         ("", "no column username"),
+        ("username,username,email\na,b,c@d.e\n", "the column username twice"),
+        ("username,email\nada," + "x" * 300_000, "line 2: it has more than 262,144 characters"),
+        ("username,email\nada," + '"' + "x,\n" * 100_000, "field larger than"),
+        ("username,email\nada" + ',"x\n"' * 70_000, "it has more than 262,144 characters"),
     ],
 )
 async def test_wrong_csv_is_named(px: Platform, tenant: str, text: str, word: str) -> None:
@@ -96,6 +103,70 @@ async def test_known_addresses_are_named_or_left_out(px: Platform, tenant: str) 
         done = await scope.user_transfer.read(io.StringIO(lines(5, begin=7) * 2), "jsonl", skip_known=True)
         assert done == Imported(2, 8)
         assert len((await scope.users.list()).items) == 12
+
+
+async def test_a_line_is_read_as_far_as_a_user_can_be(px: Platform, tenant: str) -> None:
+    class Endless(io.StringIO):
+        asked = 0
+
+        def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
+            assert size is not None
+            assert size >= 0
+            self.asked += size
+            return "x" * size
+
+    source = Endless()
+    async with px.tenant(tenant) as scope:
+        with pytest.raises(InvalidInput) as caught:
+            await scope.user_transfer.read(source, "jsonl")
+    assert caught.value.code == "import.invalid"
+    assert "line 1: it has more than 262,144 characters" in caught.value.message
+    assert source.asked < 300_000
+
+
+@pytest.mark.parametrize("form", ["xml", "", None, 5, "CSV"])
+async def test_a_format_there_is_not_is_named(px: Platform, tenant: str, form: Any) -> None:
+    async with px.tenant(tenant) as scope:
+        for work in (
+            scope.user_transfer.read(io.StringIO(lines(1)), form),
+            scope.user_transfer.write(io.StringIO(), form),
+        ):
+            with pytest.raises(InvalidInput) as caught:
+                await work
+            assert caught.value.code == "import.format_unknown"
+        assert (await scope.users.list()).items == []
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+async def test_wide_users_are_held_a_few_at_a_time(px: Platform, tenant: str, form: Any, tmp_path: Path) -> None:
+    """1,500 users of 15 KB each, 22 MB: neither way needs them all, nor a batch of two thousand."""
+    count, wide = 1_500, {"note": "x" * 15_000}
+    file = tmp_path / "users"
+    with file.open("w") as target:
+        rows = csv.writer(target)
+        if form == "csv":
+            rows.writerow(["username", "email", "metadata"])
+        for n in range(count):
+            if form == "csv":
+                rows.writerow([f"u{n}", f"u{n}@acme.test", json.dumps(wide)])
+            else:
+                target.write(json.dumps({"username": f"u{n}", "email": f"u{n}@acme.test", "metadata": wide}) + "\n")
+    told: list[int] = []
+    with file.open() as text, (tmp_path / "again").open("w") as again:
+        async with px.tenant(tenant) as scope:
+            await scope.users.list(limit=1)  # the connection is there
+            tracemalloc.start()
+            try:
+                assert await scope.user_transfer.read(text, form, progress=told.append) == Imported(count, 0)
+                read = tracemalloc.get_traced_memory()[1]
+                tracemalloc.reset_peak()
+                assert (await scope.user_transfer.write(again, form)).users == count
+                written = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+    assert max(later - sooner for sooner, later in itertools.pairwise([0, *told])) <= 1024 * 1024 // 15_000 + 1
+    assert read < 16_000_000
+    assert written < 24_000_000
 
 
 async def test_a_spreadsheet_finds_its_columns(px: Platform, tenant: str) -> None:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prismicx.checks import check_file, check_id, check_json, check_moment, check_object, check_text
-from prismicx.errors import InvalidInput
+from prismicx.checks import check_changes, check_file, check_id, check_json, check_moment, check_object, check_text
+from prismicx.errors import InvalidInput, quoted, several
 
 anything = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(max_size=3), st.dates()),
@@ -50,6 +50,8 @@ def test_json_is_what_was_given_or_refused(value: Any) -> None:
         ([float("inf")], "inf"),
         ({1: 2}, "no text"),
         ({"a": b"x"}, "bytes"),
+        ([10**4_300], "4,300 digits"),
+        ([-(10**5_000)], "4,300 digits"),
         ("x" * 20_000, "20,002 bytes"),
         ("ä" * 9_000, "18,002 bytes"),
     ],
@@ -126,3 +128,29 @@ def test_a_file_is_read_as_far_as_it_may_be(text: str, limit: int) -> None:
         assert source.tell() <= limit + 1
     else:
         assert len(text.encode(errors="surrogatepass")) <= limit
+
+
+def test_the_longest_number_comes_back() -> None:
+    for value in (10**4_300 - 1, -(10**4_300) + 1):
+        assert json.loads(check_json("a.b", "it", value)) == value
+
+
+@pytest.mark.parametrize("value", [[10**5_000], {"a": -(10**5_000)}, (1, [10**5_000])])
+def test_a_number_too_long_to_be_shown_is_refused_all_the_same(value: Any) -> None:
+    assert "too long to be shown" in quoted(value)
+    for check in (check_id, check_moment, check_object):
+        with pytest.raises(InvalidInput):
+            check("x.y", "it", value)
+
+
+def test_several_are_told_and_how_many_more() -> None:
+    assert several([]) == ""
+    assert several(["a", "b"]) == "a; b"
+    assert several([str(n) for n in range(10)], ", ") == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
+    assert several([str(n) for n in range(12)]) == "0; 1; 2; 3; 4; 5; 6; 7; 8; 9; and 2 more"
+
+
+def test_a_change_of_what_cannot_be_changed_is_named() -> None:
+    check_changes("x.y", {"name": 1}, {"name", "role"})
+    with pytest.raises(InvalidInput, match="'id' cannot be changed"):
+        check_changes("x.y", {"name": 1, "id": 2}, {"name", "role"})
