@@ -83,20 +83,20 @@ def _of_table(relation: Relation, login: str) -> Iterator[Mutation]:
 
 
 def _of_functions(names: Names) -> Iterator[Mutation]:
-    begin = "CREATE OR REPLACE FUNCTION prismicx.proven() RETURNS BOOLEAN LANGUAGE sql STABLE SECURITY DEFINER "
+    begin = "CREATE OR REPLACE FUNCTION prismicx.proven_tenant() RETURNS TEXT LANGUAGE sql STABLE SECURITY DEFINER "
     path = "SET search_path = pg_catalog, pg_temp AS "
     tenant, proof = "current_setting('app.current_tenant_id', true)", "current_setting('app.tenant_proof', true)"
-    yield Mutation("every proof is taken", f"{begin}{path}'SELECT true'")
-    yield Mutation("any proof is taken", f"{begin}{path}$$SELECT {proof} <> ''$$")
+    yield Mutation("every proof is taken", f"{begin}{path}$$SELECT {tenant}$$")
+    yield Mutation("any proof is taken", f"{begin}{path}$$SELECT {tenant} WHERE {proof} <> ''$$")
     yield Mutation(
         "a proof of any backend is taken",
-        f"{begin}{path}$$SELECT {proof} IN (SELECT encode(sha256(prismicx.context_pad(2) || "
+        f"{begin}{path}$$SELECT {tenant} WHERE {proof} IN (SELECT encode(sha256(prismicx.context_pad(2) || "
         f"sha256(prismicx.context_pad(1) || convert_to({tenant} || ' ' || n, 'UTF8'))), 'hex') "
         "FROM generate_series(pg_backend_pid() - 2, pg_backend_pid() + 2) n)$$",
     )
     yield Mutation(
         "a proof of any tenant is taken",
-        f"{begin}{path}$$SELECT {proof} IN (SELECT encode(sha256(prismicx.context_pad(2) || "
+        f"{begin}{path}$$SELECT {tenant} WHERE {proof} IN (SELECT encode(sha256(prismicx.context_pad(2) || "
         "sha256(prismicx.context_pad(1) || convert_to(t || ' ' || pg_backend_pid(), 'UTF8'))), 'hex') "
         f"FROM unnest(ARRAY[{tenant}, 'prismicx-check-own']) t)$$",
     )
@@ -105,8 +105,10 @@ def _of_functions(names: Names) -> Iterator[Mutation]:
         "CREATE FUNCTION prismicx.leak() RETURNS BIGINT LANGUAGE sql SECURITY DEFINER AS 'SELECT 1::bigint'; "
         "GRANT USAGE ON SCHEMA prismicx TO PUBLIC",
     )
-    yield Mutation("a function may be led astray", "ALTER FUNCTION prismicx.proven() RESET search_path")
-    yield Mutation("there is no key", "DELETE FROM prismicx.context_key; ALTER FUNCTION prismicx.proven() STABLE")
+    yield Mutation("a function may be led astray", "ALTER FUNCTION prismicx.proven_tenant() RESET search_path")
+    yield Mutation(
+        "there is no key", "DELETE FROM prismicx.context_key; ALTER FUNCTION prismicx.proven_tenant() STABLE"
+    )
 
 
 def _of_new_tables(login: str) -> Iterator[Mutation]:

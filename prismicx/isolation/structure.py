@@ -84,7 +84,7 @@ def _secured(relation: Relation, services: list[str], tally: Tally) -> None:
         "row security": relation.secured,
         "forced": relation.forced,
         "a policy that asks for a proof": any(
-            not policy["permissive"] and "proven()" in policy["condition"] and policy["command"] == "*"
+            not policy["permissive"] and "proven_tenant()" in policy["condition"] and policy["command"] == "*"
             and policy["roles"] == ["public"]
             for policy in relation.policies
         ),

@@ -32,8 +32,14 @@ INSERT INTO prismicx.context_key (pads, set_at) VALUES ($1, now() AT TIME ZONE '
 ON CONFLICT (only_row) DO UPDATE SET pads = excluded.pads, set_at = excluded.set_at
 
 -- name: touch_context
--- Sessions keep the key in the plans of this function; now they make them anew.
-ALTER FUNCTION prismicx.proven() STABLE
+-- Sessions keep the key in the plans of this function; now they make them anew. An older release does not have it.
+DO $$
+BEGIN
+    IF to_regprocedure('prismicx.proven_tenant()') IS NOT NULL THEN
+        ALTER FUNCTION prismicx.proven_tenant() STABLE;
+    END IF;
+END
+$$
 
 -- name: activity_hidden
 SELECT 'track_activities=off' = ANY (rolconfig) IS TRUE FROM pg_roles WHERE rolname = $1

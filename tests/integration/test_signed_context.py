@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import asyncpg
 import pytest
@@ -45,12 +46,12 @@ async def connect(settings: Settings) -> AsyncIterator[Callable[[str, Settings |
     """A service's own connection, as somebody has it who can send any SQL."""
     opened: list[Connection] = []
 
-    async def make(service: str, of: Settings | None = None) -> Connection:
+    async def make(service: str, of: Settings | None = None, database: str = "system_users") -> Connection:
         mine = of or settings
         names = Names(mine.namespace)
         login = names.service(service)
         password = Credentials(mine.credentials_file).require("postgres", login)
-        url = locate(mine).postgres.postgres(names.server_wide("system_users"), login, password)
+        url = locate(mine).postgres.postgres(names.server_wide(database), login, password)
         opened.append(await asyncpg.connect(url))
         return opened[-1]
 
@@ -90,6 +91,140 @@ async def test_who_changes_the_setting_sees_nothing(
             assert await connection.execute("DELETE FROM user_data.users") == "DELETE 0"
 
 
+FLIP = (
+    "(VALUES ('{mine}'), ('{other}')) v (t) CROSS JOIN LATERAL "
+    "(SELECT set_config('app.current_tenant_id', v.t, true) AS c OFFSET 0) s"
+)
+"""Changes the setting in the middle of a statement: after what was asked once for all of it, and before rows are read."""
+
+COPIED = {
+    "user_data.users": "INSERT INTO user_data.users (id, tenant_id, username, email, password_hash, role, status, "
+    "created_at, updated_at) SELECT gen_random_uuid(), v.t, 'planted', v.t || gen_random_uuid(), '-', 'user', "
+    "'active', now(), now()",
+    "user_preferences.preferences": "INSERT INTO user_preferences.preferences (user_id, preference_key, "
+    "preference_value, created_at, updated_at) SELECT CASE v.t WHEN '{mine}' THEN '{my_user}'::uuid "
+    "ELSE '{user}'::uuid END, 'planted', '1', now(), now()",
+    "user_extensions.extensions": "INSERT INTO user_extensions.extensions (id, user_id, tenant_id, extension_type, "
+    "name, created_at, updated_at) SELECT gen_random_uuid(), CASE v.t WHEN '{mine}' THEN '{my_user}'::uuid "
+    "ELSE '{user}'::uuid END, v.t, 'widget', 'planted', now(), now()",
+    "user_extensions.extension_metrics": "INSERT INTO user_extensions.extension_metrics (id, extension_id, "
+    "created_at, updated_at) SELECT gen_random_uuid(), CASE v.t WHEN '{mine}' THEN '{my_extension}'::uuid "
+    "ELSE '{extension}'::uuid END, now(), now()",
+    "user_extensions.practicality_factors": "INSERT INTO user_extensions.practicality_factors (id, extension_id, "
+    "factor_name, factor_value, created_at, updated_at) SELECT gen_random_uuid(), CASE v.t WHEN '{mine}' THEN "
+    "'{my_extension}'::uuid ELSE '{extension}'::uuid END, 'planted', 1, now(), now()",
+    "public.tenant_systems": "INSERT INTO public.tenant_systems (tenant_id, system_id, version_id, status, "
+    "installed_at, updated_at) SELECT v.t, 'flip2', 'flip2', 'installed', now(), now()",
+    "prismicx.unfinished_steps": "INSERT INTO prismicx.unfinished_steps (tenant_id, system_id, version_to, "
+    "phases_done, updated_at) SELECT v.t, 'flip2', 'flip2', 1, now()",
+}
+"""What plants a row of each of the two tenants, by table."""
+
+LEDGER = """
+INSERT INTO public.management_systems (system_id, name, type, vendor, status, created_at, updated_at)
+    SELECT id, id, 'flip', 'v', 'active', now(), now() FROM unnest(ARRAY['flip', 'flip2']) id ON CONFLICT DO NOTHING;
+INSERT INTO public.system_versions
+    (version_id, system_id, version, schema_version, is_latest, release_date, created_at)
+    SELECT id, id, '1.0.0', 1, true, now(), now() FROM unnest(ARRAY['flip', 'flip2']) id ON CONFLICT DO NOTHING;
+INSERT INTO public.tenant_systems (tenant_id, system_id, version_id, status, installed_at, updated_at)
+    SELECT id, 'flip', 'flip', 'installed', now(), now() FROM unnest(ARRAY['{mine}', '{other}']) id;
+INSERT INTO prismicx.unfinished_steps (tenant_id, system_id, version_to, phases_done, updated_at)
+    SELECT id, 'flip', 'flip', 1, now() FROM unnest(ARRAY['{mine}', '{other}']) id;
+"""
+
+
+@pytest.fixture
+async def rows(settings: Settings, theirs: tuple[str, str]) -> AsyncIterator[dict[str, str]]:
+    """A row of both tenants in every table of tenants; the ids of those of the second."""
+    mine, other = theirs
+    admin, ledger = [await administrator(settings, name) for name in (USERS, LEDGERS)]
+    await ledger.execute(LEDGER.format(mine=mine, other=other))
+    found = {"mine": mine, "other": other}
+    for prefix, tenant_id in (("my_", mine), ("", other)):
+        user = await admin.fetchval("SELECT id FROM user_data.users WHERE tenant_id = $1 LIMIT 1", tenant_id)
+        extension = await admin.fetchval(
+            "SELECT id FROM user_extensions.extensions WHERE tenant_id = $1 LIMIT 1", tenant_id
+        )
+        await admin.execute(
+            "INSERT INTO user_extensions.extension_metrics (id, extension_id, created_at, updated_at) "
+            "SELECT gen_random_uuid(), $1, now(), now()", extension,
+        )  # fmt: skip
+        await admin.execute(
+            "INSERT INTO user_extensions.practicality_factors (id, extension_id, factor_name, factor_value, "
+            "created_at, updated_at) SELECT gen_random_uuid(), $1, 'f', 1, now(), now() ON CONFLICT DO NOTHING",
+                extension,
+        )  # fmt: skip
+        found |= {f"{prefix}user": str(user), f"{prefix}extension": str(extension)}
+    yield found
+    for table in ("public.tenant_systems", "prismicx.unfinished_steps"):
+        await ledger.execute(f"DELETE FROM {table} WHERE tenant_id = ANY ($1::text[])", [mine, other])
+    await admin.close()
+    await ledger.close()
+
+
+USERS, LEDGERS = "system_users", "management_system_repository"
+FLIPPED = [
+    ("users", USERS, "user_data.users", "tenant_id = '{other}'"),
+    ("users", USERS, "user_preferences.preferences", "user_id = '{user}'"),
+    ("extensions", USERS, "user_extensions.extensions", "tenant_id = '{other}'"),
+    ("extensions", USERS, "user_extensions.extension_metrics", "extension_id = '{extension}'"),
+    ("extensions", USERS, "user_extensions.practicality_factors", "extension_id = '{extension}'"),
+    ("extensions", USERS, "user_extensions.extension_practicality", "tenant_id = '{other}'"),
+    ("fleet", LEDGERS, "public.tenant_systems", "tenant_id = '{other}'"),
+    ("fleet", LEDGERS, "prismicx.unfinished_steps", "tenant_id = '{other}'"),
+    ("systems", LEDGERS, "public.tenant_systems", "tenant_id = '{other}'"),
+]
+"""Each table with a login that reads it, and what tells the other tenant's rows."""
+
+
+@pytest.mark.parametrize(("service", "database", "table", "of_other"), FLIPPED)
+async def test_a_statement_that_changes_the_setting_while_it_runs_reaches_nothing(
+    settings: Settings, connect: Callable[..., Any], rows: dict[str, str], service: str, database: str, table: str,
+    of_other: str,
+) -> None:  # fmt: skip
+    connection: Connection = await connect(service, database=database)
+    flip, of_other = FLIP.format(**rows), of_other.format(**rows)
+    column = of_other.split()[0]
+    reads = f"SELECT count(*) FROM {flip} CROSS JOIN LATERAL (SELECT * FROM {table} WHERE s.c <> '' OFFSET 0) x"
+    writes = [] if service == "systems" or "extension_practicality" in table else [
+        f"UPDATE {table} x SET {column} = x.{column} FROM {flip} WHERE s.c <> '' AND x.{of_other}",
+        f"UPDATE {table} SET {column} = {column} WHERE set_config('app.current_tenant_id', '{rows['other']}', true) "
+        f"<> '' AND {of_other}",
+        f"DELETE FROM {table} x USING {flip} WHERE s.c <> '' AND x.{of_other}",
+        f"DELETE FROM {table} WHERE set_config('app.current_tenant_id', '{rows['other']}', true) <> '' "
+        f"AND {of_other}",
+    ]  # fmt: skip
+    begun = connection.transaction()
+    await begun.start()
+    for asked, found in ((f"{reads} WHERE x.{of_other}", 0), (f"{reads} WHERE NOT x.{of_other}", 1)):
+        await connection.execute(context_of(settings, connection, rows["mine"]))
+        assert (await connection.fetchval(asked) > 0) == bool(found), asked
+    for write in writes:
+        await connection.execute(context_of(settings, connection, rows["mine"]))
+        assert (await connection.execute(write)).endswith(" 0"), write
+    if writes:
+        await connection.execute(context_of(settings, connection, rows["mine"]))
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+            await connection.execute(f"{COPIED[table].format(**rows)} FROM {flip} WHERE s.c <> ''")
+    await begun.rollback()
+
+
+async def test_a_step_cannot_be_turned_to_another_tenant(
+    settings: Settings, connect: Callable[..., Any], rows: dict[str, str]
+) -> None:
+    connection: Connection = await connect("fleet", database=LEDGERS)
+    for then in ("NULL", "'flip'"):
+        async with connection.transaction():
+            await connection.execute(context_of(settings, connection, rows["mine"]))
+            with pytest.raises(asyncpg.PostgresError, match="nothing of flip"):
+                async with connection.transaction():
+                    await connection.execute(
+                        f"SELECT prismicx.take_step('s', 'flip', 'flip', {then}, 0, 1, now()::timestamp, NULL, NULL) "
+                        f"FROM (SELECT set_config('app.current_tenant_id', '{rows['other']}', true) AS c OFFSET 0) s "
+                        "WHERE s.c <> ''"
+                    )
+
+
 async def test_a_proof_of_another_backend_proves_nothing(
     settings: Settings, connect: Callable[..., AsyncIterator[Connection]], theirs: tuple[str, str]
 ) -> None:
@@ -110,8 +245,8 @@ async def test_the_key_is_out_of_reach_of_every_service(settings: Settings, conn
             "SELECT pads FROM prismicx.context_key",
             "UPDATE prismicx.context_key SET pads = '{}'",
             "SELECT prismicx.context_pad(1)",
-            "ALTER FUNCTION prismicx.proven() IMMUTABLE",
-            "CREATE OR REPLACE FUNCTION prismicx.proven() RETURNS BOOLEAN LANGUAGE sql AS 'SELECT true'",
+            "ALTER FUNCTION prismicx.proven_tenant() IMMUTABLE",
+            "CREATE OR REPLACE FUNCTION prismicx.proven_tenant() RETURNS TEXT LANGUAGE sql AS $$SELECT 'acme'$$",
             "DROP POLICY proven_context ON user_data.users",
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
