@@ -112,6 +112,8 @@ def refusals(tree: Any, *, telling_types: bool = False) -> Iterator[str]:
             yield from _refused_names(node.fields[1:], "calls")
         elif kind == "A_Indirection":
             yield from _refused_names(node.indirection, "calls")
+        elif kind == "RangeTableSample":
+            yield from _refused_names(node.method[-1:], "calls")
         elif kind == "RangeVar":
             if node.schemaname in _CATALOGUES or (not node.schemaname and node.relname.startswith("pg_")):
                 yield f"names {node.relname}, which is the server's and not the tenant's"

@@ -65,6 +65,13 @@ _BEYOND_SCHEMAS = frozenset(
 )
 """Objects that are in no schema, or are one."""
 
+_MAY_DEFINE = frozenset({"OBJECT_AGGREGATE", "OBJECT_COLLATION"})
+"""What a statement of definitions may make. Operators, base types and what belongs to text search are functions of the
+server by another name, and no system has needed one."""
+
+_REFUSED_OPTIONS = frozenset({"support", "transform"})
+"""Options of functions that name others, which the planner or a language would call."""
+
 _KIND_OF_OBJECT = {"drop_stmt": "remove_type", "comment_stmt": "objtype", "rename_stmt": "rename_type"}
 _PARTS_OF_TABLES = frozenset("OBJECT_COLUMN OBJECT_POLICY OBJECT_RULE OBJECT_TABCONSTRAINT OBJECT_TRIGGER".split())
 
@@ -138,6 +145,11 @@ def _problem_of_kind(statement: Any) -> str:
         if thing in _BEYOND_SCHEMAS:
             what = thing.removeprefix("OBJECT_").replace("_", " ").lower()
             return f"a migration may not {kind.removesuffix('_stmt')} a thing of this kind: {what}"
+    if kind == "define_stmt":
+        thing = postgast.pg_query_pb2.ObjectType.Name(node.kind)
+        if thing not in _MAY_DEFINE:
+            what = thing.removeprefix("OBJECT_").replace("_", " ").lower()
+            return f"a migration may not define a thing of this kind: {what}"
     if kind in _ALLOWED:
         return ""
     reason = _reason_of_copy(node) if kind == "copy_stmt" else _REASONS.get(kind, "")
@@ -163,12 +175,19 @@ def _problems(kind: str, statement: Any, own: Set[str]) -> Iterator[str]:
         for schema in _schemas_named(name, node):
             if schema not in own:
                 yield f"it names the schema {schema}; names stand alone in a migration, or after ${{schema}}."
+        for function in _functions_named(name, node):
+            if is_refused(function):
+                yield f"it names the function {function}, which reaches beyond the tenant's tables"
         if name == "FuncCall":
             parts = [part.string.sval for part in node.funcname]
             if len(parts) > 1 and parts[0] not in own:
                 yield f"it calls {'.'.join(parts)}; names stand alone in a migration, or after ${{schema}}."
         elif name == "VariableSetStmt":
             yield f"it sets {node.name} for a function"
+        elif name == "ExecuteStmt":
+            yield "it runs a prepared statement"
+        elif name == "DefElem" and node.defname in _REFUSED_OPTIONS:
+            yield f"it has the option {node.defname.upper()}"
         elif name == "DefElem" and node.defname == "language" and node.arg.string.sval.lower() not in _LANGUAGES:
             yield f"it is in the language {node.arg.string.sval}; sql and plpgsql are taken"
         elif name == "DefElem" and node.defname == "as":
@@ -191,6 +210,24 @@ def _schemas_named(name: str, node: Any) -> Iterator[str]:
         yield from _first_of(_object_name(node.objtype, node.object.list.items))
     elif name == "RenameStmt":
         yield from _first_of(node.object.list.items)
+
+
+def _functions_named(name: str, node: Any) -> Iterator[str]:
+    """The names in a node that may be those of functions, where the grammar has no call: what an aggregate or a range
+    is made of, what a trigger runs, what is altered. In options the grammar takes functions, types and words alike."""
+    if name == "CreateTrigStmt":
+        yield from _last_of(node.funcname)
+    elif name == "ObjectWithArgs":
+        yield from _last_of(node.objname)
+    elif name == "DefElem" and node.defname != "as":
+        yield node.arg.string.sval
+        yield from _last_of(node.arg.type_name.names)
+        yield from (item.string.sval for item in node.arg.list.items)
+
+
+def _last_of(parts: Any) -> Iterator[str]:
+    for part in parts[-1:]:
+        yield part.string.sval
 
 
 def _first_of(parts: Any) -> Iterator[str]:

@@ -95,7 +95,7 @@ FLIP = (
     "(VALUES ('{mine}'), ('{other}')) v (t) CROSS JOIN LATERAL "
     "(SELECT set_config('app.current_tenant_id', v.t, true) AS c OFFSET 0) s"
 )
-"""Changes the setting in the middle of a statement: after what was asked once for all of it, and before rows are read."""
+"""Changes the setting within a statement: after what was asked once for all of it, and before rows are read."""
 
 COPIED = {
     "user_data.users": "INSERT INTO user_data.users (id, tenant_id, username, email, password_hash, role, status, "

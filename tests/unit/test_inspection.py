@@ -23,6 +23,9 @@ BEGIN
     NEW.name := lower(NEW.name);
     RETURN NEW;
 END $$;
+CREATE AGGREGATE joined(text) (SFUNC = textcat, STYPE = text, INITCOND = '', PARALLEL = SAFE);
+CREATE TYPE span AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi);
+CREATE COLLATION plain FROM "C";
 CREATE TABLE copies AS SELECT * FROM contacts;
 CREATE TRIGGER t BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION f();
 COMMENT ON TABLE contacts IS 'people; and ''quotes''';
@@ -162,6 +165,30 @@ def test_lines_are_those_of_the_file_when_the_script_is_a_part_of_it() -> None:
         ("ALTER FUNCTION f() SET role = 'b'", "sets role"),
         ("UPDATE pg_settings SET setting = 'b' WHERE name = 'role'", "pg_settings"),
         ("SELECT ('SELECT 1'::text).ts_stat", "ts_stat"),
+        ("CREATE OPERATOR @@@ (FUNCTION = f, RIGHTARG = text)", "operator"),
+        ("CREATE OPERATOR @@@ (PROCEDURE = query_to_xml, LEFTARG = text, RIGHTARG = text)", "operator"),
+        ("CREATE TYPE t", "type"),
+        ("CREATE TYPE t (INPUT = f, OUTPUT = g)", "type"),
+        ("CREATE TEXT SEARCH DICTIONARY d (TEMPLATE = simple)", "tsdictionary"),
+        ("CREATE TEXT SEARCH CONFIGURATION c (PARSER = p)", "tsconfiguration"),
+        ("CREATE TEXT SEARCH PARSER p (START = f, GETTOKEN = g, END = h, LEXTYPES = i)", "tsparser"),
+        ("CREATE TEXT SEARCH TEMPLATE t (LEXIZE = f)", "tstemplate"),
+        ("CREATE OPERATOR CLASS c FOR TYPE int USING btree AS FUNCTION 1 f(int, int)", "create op class"),
+        ("CREATE CAST (a AS b) WITH FUNCTION f(a)", "create cast"),
+        ("CREATE CONVERSION c FOR 'a' TO 'b' FROM f", "create conversion"),
+        ("CREATE ACCESS METHOD m TYPE INDEX HANDLER f", "create am"),
+        ("CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION f()", "create event trig"),
+        ("CREATE LANGUAGE l HANDLER f", "create plang"),
+        ("CREATE TRANSFORM FOR a LANGUAGE sql (FROM SQL WITH FUNCTION f(internal))", "create transform"),
+        ("ALTER OPERATOR @@ (int, int) SET (RESTRICT = f)", "alter operator"),
+        ("CREATE FUNCTION f() RETURNS int LANGUAGE sql SUPPORT g AS 'SELECT 1'", "SUPPORT"),
+        ("ALTER FUNCTION f() SUPPORT g", "SUPPORT"),
+        (
+            "CREATE FUNCTION f(a text, b text, c boolean) RETURNS text LANGUAGE internal AS 'set_config_by_name'",
+            "internal",
+        ),
+        ("CREATE TABLE a AS EXECUTE p", "prepared"),
+        ("CREATE AGGREGATE g(text) (SFUNC = other.f, STYPE = text)", "other"),
     ],
 )
 def test_what_leaves_the_schema_is_refused_with_its_line(statement: str, word: str) -> None:
@@ -170,6 +197,72 @@ def test_what_leaves_the_schema_is_refused_with_its_line(statement: str, word: s
     assert caught.value.code == "package.sql"
     assert word in caught.value.message
     assert "m.sql:4:1:" in caught.value.message
+
+
+NAMED = [
+    "CREATE AGGREGATE g(text, boolean) (SFUNC = {}, STYPE = text, INITCOND = 'role')",
+    "CREATE OR REPLACE AGGREGATE g(text) (SFUNC = textcat, STYPE = text, FINALFUNC = {})",
+    "CREATE AGGREGATE g(text) (SFUNC = textcat, STYPE = text, COMBINEFUNC = {})",
+    "CREATE AGGREGATE g(text) (SFUNC = textcat, STYPE = internal, SERIALFUNC = {})",
+    "CREATE AGGREGATE g(text) (SFUNC = textcat, STYPE = internal, DESERIALFUNC = {})",
+    "CREATE AGGREGATE g(text) (SFUNC = textcat, STYPE = text, MSTYPE = text, MINVFUNC = f, MSFUNC = {})",
+    "CREATE AGGREGATE g(text) (SFUNC = textcat, STYPE = text, MSTYPE = text, MSFUNC = f, MINVFUNC = {})",
+    "CREATE AGGREGATE g(text) (SFUNC = textcat, STYPE = text, MSTYPE = text, MSFUNC = f, MFINALFUNC = {})",
+    "CREATE AGGREGATE g(BASETYPE = text, SFUNC1 = {}, STYPE1 = text)",
+    "CREATE AGGREGATE g(text ORDER BY text) (SFUNC = {}, STYPE = text)",
+    "CREATE TYPE t AS RANGE (SUBTYPE = text, SUBTYPE_DIFF = {})",
+    "CREATE TYPE t AS RANGE (SUBTYPE = text, CANONICAL = {})",
+    "CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION {}()",
+    "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON a FOR EACH ROW EXECUTE PROCEDURE {}()",
+    "CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW WHEN ({}(NEW.b)) EXECUTE FUNCTION f()",
+    "ALTER TYPE t SET (RECEIVE = {})",
+    "ALTER FUNCTION {}(text, text, boolean) STABLE",
+    "DROP FUNCTION {}(text)",
+    "COMMENT ON FUNCTION {}(text) IS 'x'",
+    "ALTER TABLE a ALTER b SET DEFAULT {}('x')",
+    "ALTER TABLE a ALTER b TYPE text USING {}(b)",
+    "ALTER TABLE a ADD CHECK ({}(b))",
+    "ALTER TABLE a ADD EXCLUDE USING gist (b WITH &&) WHERE ({}(b))",
+    "CREATE TABLE t (a text DEFAULT {}('x'))",
+    "CREATE TABLE t (a text GENERATED ALWAYS AS ({}('x')) STORED)",
+    "CREATE TABLE t (a text) PARTITION BY LIST (({}(a)))",
+    "CREATE TABLE t PARTITION OF a FOR VALUES IN ({}('x'))",
+    "CREATE INDEX ON a ({}(b))",
+    "CREATE INDEX ON a (b) WHERE {}(b)",
+    "CREATE STATISTICS s ON ({}(b)) FROM a",
+    "CREATE DOMAIN d AS text CHECK ({}(VALUE))",
+    "CREATE DOMAIN d AS text DEFAULT {}('x')",
+    "CREATE POLICY p ON a USING ({}(b))",
+    "CREATE POLICY p ON a WITH CHECK ({}(b))",
+    "ALTER POLICY p ON a USING ({}(b))",
+    "CREATE RULE r AS ON INSERT TO a DO ALSO SELECT {}('x')",
+    "CREATE VIEW v AS SELECT {}('x')",
+    "CREATE MATERIALIZED VIEW v AS SELECT {}('x')",
+    "CREATE FUNCTION f(a text DEFAULT {}('x')) RETURNS int RETURN 1",
+    "CREATE FUNCTION f() RETURNS text RETURN {}('x')",
+    "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT {}(1)'",
+    "CREATE PROCEDURE f() LANGUAGE plpgsql AS $$ BEGIN PERFORM {}(1); END $$",
+    "CALL {}('x')",
+    "SELECT b FROM a ORDER BY {}(b)",
+    "SELECT sum(b) OVER (PARTITION BY {}(b)) FROM a",
+    "SELECT * FROM {}('x')",
+    "SELECT * FROM ROWS FROM ({}('x'))",
+    "SELECT count(*) FILTER (WHERE {}(b)) FROM a",
+    "SELECT * FROM a TABLESAMPLE {}(1)",
+    "MERGE INTO a USING c ON true WHEN MATCHED THEN UPDATE SET b = {}('x')",
+]
+"""Each place where the grammar takes the name of a function."""
+
+
+@pytest.mark.parametrize(
+    "function", ["set_config", "pg_catalog.set_config", '"set_config"', "pg_read_file", "lo_manage"]
+)
+@pytest.mark.parametrize("statement", NAMED)
+def test_no_statement_names_a_function_that_leaves_the_schema(statement: str, function: str) -> None:
+    inspect(statement.format("f"), "m.sql")
+    with pytest.raises(InvalidInput) as caught:
+        inspect(statement.format(function), "m.sql")
+    assert function.strip('"').rpartition(".")[2] in caught.value.message
 
 
 @pytest.mark.parametrize(
