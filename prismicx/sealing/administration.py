@@ -93,9 +93,11 @@ class KeyAdministration:
     async def destroy(self, tenant_id: str) -> Receipt:
         """Destroy a tenant's wrapping key: nothing that was sealed for it opens any more, in this process at once, in
         every other after at most the time for which it holds keysets (``keyset_cache``), nor from a backup of the
-        databases. What is not sealed stays as it is. A second call gives the receipt of the first.
+        databases. What is not sealed stays as it is. A second call gives the receipt of the first, unless the key is
+        there again.
 
         Raises:
+            NotFound: ``keys.unknown`` when another key service is asked than the one that has the key.
             Conflict: ``keys.not_destroyed``.
         """
         return await self._erasure.destroy(tenant_id, await self._status_of(tenant_id))

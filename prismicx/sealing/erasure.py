@@ -57,36 +57,49 @@ class Erasure:
         """Destroy a tenant's wrapping key, prove that nothing opens, and leave a receipt.
 
         This process opens nothing of it at once, every other one after the time it may hold keysets. Cut off, it is
-        called once more and goes on; when it is done, it gives the receipt of the first time.
+        called once more and goes on. When it is done, it gives the receipt of the first time, for as long as the key is
+        not there: a key that came back is destroyed again, with a receipt of its own.
 
         Args:
             status: of the tenant, for the receipt.
 
         Raises:
             PrismicXError: as the key service does; nothing is destroyed then, or the same call finishes it.
+            NotFound: ``keys.unknown`` when keysets are wrapped by a key that the service does not know, and nothing
+                says that it was destroyed there: another service is asked than the one that has it.
             Conflict: ``keys.not_destroyed`` when something still opens.
         """
-        held = await self.receipt(tenant_id)
-        if held is not None:
-            return held
-        await self._flush(tenant_id)
         keyring, name = self._keysets.keys, self._keysets.key_name(tenant_id)
+        held, service = await self.receipt(tenant_id), keyring.endpoint.url
+        state = await self._state(name)
+        before = await self._keysets.documents(tenant_id)
+        if state == "keys.unknown":
+            _check_begun(tenant_id, name, service, before, held)
+        await self._flush(tenant_id)
+        if not state:
+            # So that who goes on after this was cut off knows why the key is not there, and where it was.
+            collection = await self._keysets.collection()
+            await collection.update_many({"tenant_id": tenant_id}, {"$set": {"destroying": service}})
         was_there = await keyring.destroy(name)
         moment = await self._keysets.server_time()
         documents = await self._mark(tenant_id, moment)
         self._keysets.forget(tenant_id)
+        if held is not None and not was_there:
+            await self._unwrap(tenant_id)  # a backup that was restored has them again
+            return await self.receipt(tenant_id) or held
         proof = [await self._proof(tenant_id, document) for document in documents if "wrapped" in document]
         # Who begins to open a keyset now is refused; who opened one until now may hold it for so long.
         bound = max((document.get("cache_seconds", 0.0) for document in documents), default=0.0)
         effective = await self._keysets.server_time() + timedelta(seconds=bound)
         receipt = await self._write(
             tenant_id,
+            held,
             {
                 "kind": "prismicx.keys_destroyed",
                 "tenant_id": tenant_id,
                 "tenant_status": status,
                 "key": name,
-                "key_service": keyring.endpoint.url,
+                "key_service": service,
                 "key_was_there": was_there,
                 "key_is_now": await self._refusal(keyring.read(name)),
                 "destroyed_at": _text(moment),
@@ -95,14 +108,26 @@ class Erasure:
                 "proof": proof,
             },
         )
-        collection = await self._keysets.collection()
-        await collection.update_many({"tenant_id": tenant_id}, {"$unset": {"wrapped": ""}})
+        await self._unwrap(tenant_id)
         return receipt
 
     async def receipt(self, tenant_id: str) -> Receipt | None:
-        """The receipt of a tenant whose keys were destroyed."""
+        """The receipt of a tenant whose keys were destroyed; the last, where they were destroyed more than once."""
         found = await (await self._keysets.collection("key_receipts")).find_one({"tenant_id": tenant_id})
         return None if found is None else _receipt(found)
+
+    async def _state(self, name: str) -> str:
+        """Why the key service does not have a key; empty when it has."""
+        try:
+            await self._keysets.keys.read(name)
+        except (Conflict, NotFound) as error:
+            if error.code not in ("keys.destroyed", "keys.unknown"):
+                raise
+            return error.code
+        return ""
+
+    async def _unwrap(self, tenant_id: str) -> None:
+        await (await self._keysets.collection()).update_many({"tenant_id": tenant_id}, {"$unset": {"wrapped": ""}})
 
     async def _mark(self, tenant_id: str, moment: datetime) -> list[Document]:
         """Mark every class as destroyed, those without a keyset as well, so that none is made."""
@@ -144,7 +169,8 @@ class Erasure:
             "see its log, and whether deletion is allowed; then run the command again",
         )
 
-    async def _write(self, tenant_id: str, content: dict[str, Any]) -> Receipt:
+    async def _write(self, tenant_id: str, earlier: Receipt | None, content: dict[str, Any]) -> Receipt:
+        """Keep a receipt; an earlier one of the tenant is kept with it."""
         collection = await self._keysets.collection("key_receipts")
         for attempt in range(_TRIES):
             last = await collection.find_one(sort=[("number", -1)])
@@ -153,15 +179,37 @@ class Erasure:
             digest = hashlib.sha256(text.encode()).hexdigest()
             document = {"number": number, "tenant_id": tenant_id, "receipt": text, "digest": digest}
             try:
-                await collection.insert_one(document)
+                if earlier is None:
+                    await collection.insert_one(document)
+                else:
+                    kept = {"number": earlier.number, "receipt": earlier.text, "digest": earlier.digest}
+                    same = {"tenant_id": tenant_id, "digest": earlier.digest}
+                    done = await collection.update_one(same, {"$set": document, "$push": {"earlier": kept}})
+                    if not done.matched_count:  # another one did it at the same time
+                        return await self.receipt(tenant_id) or earlier
             except DuplicateKeyError:
                 held = await self.receipt(tenant_id)
-                if held is not None:
+                if held is not None and (earlier is None or held.digest != earlier.digest):
                     return held
                 await give_way(attempt)
                 continue
             return _receipt(document)
         raise PrismicXError("keys.receipt_unwritten", f"the receipt for {tenant_id} was not written", "run it again")
+
+
+def _check_begun(tenant_id: str, name: str, service: str, documents: list[Document], held: Receipt | None) -> None:
+    """See that a key which the service does not know is one that was destroyed there: a service that never had it says
+    the same, and what it says of the key proves nothing."""
+    wrapped = [document for document in documents if "wrapped" in document]
+    begun = any(document.get("destroying") == service for document in documents)
+    if begun or (held is not None and held.content["key_service"] == service) or not (wrapped or held):
+        return
+    where = f"; its receipt is of {held.content['key_service']}" if held is not None else ""
+    raise NotFound(
+        "keys.unknown",
+        f"the key service {service} has no key {name}, which wraps the keys of {tenant_id}{where}",
+        "name the key service that has it: see key_url and key_mount. Nothing was destroyed",
+    )
 
 
 def _receipt(document: Document) -> Receipt:
