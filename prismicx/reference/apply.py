@@ -15,12 +15,12 @@ from pymongo.errors import OperationFailure
 from prismicx.audit.once import recorded_apart
 from prismicx.credentials import CONTEXT, Credentials, generate, scram_verifier
 from prismicx.engines import mongo, postgres
-from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import Endpoints
 from prismicx.engines.mongo import Client
 from prismicx.engines.postgres import Connection
 from prismicx.errors import Conflict, Unavailable
 from prismicx.names import Names
+from prismicx.reference.context_key import has_context_key, knows_proofs, set_context_key
 from prismicx.reference.definitions import (
     OWNER,
     POSTGRES_DATABASES,
@@ -32,6 +32,7 @@ from prismicx.reference.definitions import (
     services,
     sql_files,
 )
+from prismicx.reference.role_change import TENANT_SCHEMAS, keep_roles
 from prismicx.settings import Settings
 from prismicx.statements import Statements
 
@@ -115,22 +116,6 @@ async def application_lock(admin: Connection, names: Names) -> None:
     raise Conflict("reference.busy", "another `db apply` has been running for long", "wait for it, then retry")
 
 
-async def set_context_key(connection: Connection, names: Names, secret: str) -> bool:
-    """Let a database take proofs that are made with the secret, and those of the secret before it; True if it is new.
-
-    Args:
-        connection: an administrator's, to a database that knows proofs.
-    """
-    pads, found = [*ContextKey(secret).pads()], await connection.fetchval(_sql.context_pads)
-    if found is not None and found[:2] == pads:
-        return False
-    async with connection.transaction():
-        await connection.execute(f'SET LOCAL ROLE "{names.service(OWNER)}"')
-        await connection.execute(_sql.set_context, [*pads, *(pads if found is None else found[:2])])
-        await connection.execute(_sql.touch_context)
-    return True
-
-
 @dataclass(slots=True)
 class _Work:
     endpoints: Endpoints
@@ -197,6 +182,8 @@ class _Work:
             for file in files[:upto]:
                 await self._file(connection, file, ledger)
             await self._context(connection, database)
+            if database == TENANT_SCHEMAS and await keep_roles(connection, self.names):
+                self.tell(f"{database}: no role of a tenant may change the role")
 
     async def _rights_on_database(self, connection: Connection, name: str, database: str) -> None:
         await connection.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
@@ -208,13 +195,12 @@ class _Work:
 
     async def _context(self, connection: Connection, database: str) -> None:
         """The key that transactions of tenants are proved with."""
-        if not await connection.fetchval(_sql.context_exists):
+        if not await knows_proofs(connection):
             return
         login = self.names.service(CONTEXT)
         secret = self.credentials.get(CONTEXT, login)
         if secret is None:
-            found = await connection.fetchval(_sql.context_pads)
-            self._check_not_elsewhere("key of tenants' proofs", login, found is not None)
+            self._check_not_elsewhere("key of tenants' proofs", login, await has_context_key(connection))
             secret = generate()
             self.credentials.put(CONTEXT, login, secret)
         if await set_context_key(connection, self.names, secret):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from prismicx.audit.once import recorded_apart
@@ -20,7 +20,8 @@ from prismicx.engines.mongo import Client
 from prismicx.engines.postgres import Connection
 from prismicx.errors import Conflict
 from prismicx.names import Names
-from prismicx.reference.apply import application_lock, set_context_key
+from prismicx.reference.apply import application_lock
+from prismicx.reference.context_key import retire_context_keys, set_context_key
 from prismicx.reference.definitions import POSTGRES_DATABASES, Service, services
 from prismicx.settings import Settings
 from prismicx.statements import Statements
@@ -74,8 +75,7 @@ async def rotate(
                 progress(f"{engine}: {login}")
         secret = generate()
         for database in POSTGRES_DATABASES:
-            url = endpoints.postgres.postgres(names.server_wide(database))
-            async with postgres.connect(url, settings.connect_timeout) as connection:
+            async with _database(settings, endpoints, names, database) as connection:
                 await set_context_key(connection, names, secret)
         # The engines know all of them: from here on the file may say so, and it says so at once.
         credentials.pass_to(fresh, {(CONTEXT, names.service(CONTEXT)): secret})
@@ -88,14 +88,15 @@ async def rotate(
 
 @recorded_apart("credentials.retire")
 async def retire(settings: Settings, endpoints: Endpoints, *, grace: float = 0.0) -> Rotated:
-    """Let the logins that are not in use any more stop working, and end their sessions.
+    """Let the logins that are not in use any more stop working, end their sessions, and take no proofs of tenants by
+    the key before.
 
     Args:
         grace: seconds to wait, at most, until nobody has a session of theirs.
 
     Raises:
         Conflict: ``reference.busy``.
-        Unavailable, Denied: an engine cannot be used.
+        Unavailable, Denied: an engine cannot be used; ``credentials.missing`` when the file has no key of proofs.
     """
     names, credentials = Names(settings.namespace), Credentials(settings.credentials_file)
     current = _logins(names, credentials)
@@ -117,6 +118,13 @@ async def retire(settings: Settings, endpoints: Endpoints, *, grace: float = 0.0
         for login in [name for name in unused["mongo"] if name in users]:
             await client[mongo.USERS].command("dropUser", login)
             done.append(f"mongo: {login}")
+        # The file says which key is in use: after a rotation that was cut off it may be the one that the databases call
+        # the key before.
+        secret = credentials.require(CONTEXT, names.service(CONTEXT))
+        for database in POSTGRES_DATABASES:
+            async with _database(settings, endpoints, names, database) as connection:
+                if await retire_context_keys(connection, names, secret):
+                    done.append(f"{database}: key of tenants' proofs")
     credentials.drop(unused)
     return Rotated([*current["postgres"].values(), *current["mongo"].values()], done)
 
@@ -127,6 +135,13 @@ async def _engines(settings: Settings, endpoints: Endpoints, names: Names) -> As
         await application_lock(admin, names)
         async with mongo.connect(endpoints.mongo.url, settings.connect_timeout) as client:
             yield admin, client
+
+
+def _database(
+    settings: Settings, endpoints: Endpoints, names: Names, database: str
+) -> AbstractAsyncContextManager[Connection]:
+    """The administrator's connection to a database of the reference."""
+    return postgres.connect(endpoints.postgres.postgres(names.server_wide(database)), settings.connect_timeout)
 
 
 def _engines_of(service: Service) -> list[str]:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import asyncpg
 import pytest
 
-from prismicx.credentials import SECOND, Credentials
+from prismicx.credentials import CONTEXT, SECOND, Credentials
 from prismicx.engines import mongo
+from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import locate
 from prismicx.errors import Conflict, Denied
 from prismicx.isolation.verify import verify as verify_isolation
@@ -20,6 +21,7 @@ from prismicx.reference.apply import apply
 from prismicx.reference.rotation import retire, rotate
 from prismicx.reference.verify import verify
 from prismicx.settings import Settings
+from tests.support import administrator
 
 
 @pytest.fixture
@@ -97,6 +99,42 @@ async def test_old_logins_work_until_they_are_retired(mine: Settings) -> None:
     assert role not in kept["postgres"]
     async with open_platform(mine) as px:
         await px.tenants.create("acme", name="A")
+    assert (await apply(mine, endpoints)).changes == []
+
+
+async def test_a_proof_by_the_key_before_is_worth_nothing_when_that_was_retired(mine: Settings) -> None:
+    names, endpoints = Names(mine.namespace), locate(mine)
+    async with open_platform(mine) as px:
+        await px.tenants.create("acme", name="A", isolation="shared")
+        async with px.tenant("acme") as tenant:
+            await tenant.users.create(username="ada", email="ada@acme.test", password="a long password")
+    held = Credentials(mine.credentials_file)
+    old = ContextKey(held.require(CONTEXT, names.service(CONTEXT)))
+
+    async def seen(key: ContextKey) -> int:
+        held.reload()
+        login, password = held.require_login("postgres", names.service("users"))
+        connection = await asyncpg.connect(
+            endpoints.postgres.postgres(names.server_wide("system_users"), login, password)
+        )
+        try:
+            async with connection.transaction():
+                await connection.execute(key.settings("acme", connection.get_server_pid()))
+                found: int = await connection.fetchval("SELECT count(*) FROM user_data.users")
+                return found
+        finally:
+            await connection.close()
+
+    await rotate(mine, endpoints, grace=None)
+    held.reload()
+    new = ContextKey(held.require(CONTEXT, names.service(CONTEXT)))
+    assert (await seen(old), await seen(new)) == (1, 1)
+    await retire(mine, endpoints)
+    assert (await seen(old), await seen(new)) == (0, 1)
+    for database in ("system_users", "management_system_repository"):
+        admin = await administrator(mine, database)
+        assert await admin.fetchval("SELECT pads FROM prismicx.context_key") == [*new.pads()]
+        await admin.close()
     assert (await apply(mine, endpoints)).changes == []
 
 
