@@ -172,6 +172,7 @@ class TenantScope:
             service or services[0],
             database,
             self.tenant_id,
+            view=self._platform._names.extensions_view(self.tenant_id),
             refused=self._trace.statement_refused,
         )
 

@@ -30,6 +30,9 @@ _LOOKS_EVERY = 2.0
 _DIRECT = frozenset({"fleet", "audit"})
 """Services that do not run transactions of tenants, or hold locks of their session: they go to the server itself."""
 
+_BECOMES = frozenset({"systems"})
+"""Services whose transactions become a tenant's own role."""
+
 if TYPE_CHECKING:  # the driver's classes are generic for type checkers only
     Connection = asyncpg.Connection[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -187,7 +190,9 @@ class Postgres:
         async def connect(*_: Any, **given: Any) -> Connection:
             # The login is looked up for each connection: it may be another one since the pool was opened.
             url = self._url(endpoint, service, database)
-            opened: Connection = await asyncpg.connect(url, ssl=_ssl(url), **given)
+            opened: ScopedConnection = await asyncpg.connect(url, ssl=_ssl(url), **given)
+            if service in _BECOMES:
+                opened.leave_jit()
             return opened
 
         # A statement that was prepared on one backend is not there on the next one a pooler gives.
@@ -245,6 +250,14 @@ class ScopedConnection(Connection):
     def note_reset(self) -> None:
         """The session was just reset; nothing more will be sent before the connection returns."""
         self._session_is_reset = True
+
+    def leave_jit(self) -> None:
+        """Let the driver not switch jit off while it asks for types: it does so by set_config."""
+        self._server_caps: Any = self._server_caps._replace(jit=False)
+
+    def get_reset_query(self) -> str:
+        """What makes the session as it was; the role as well, which the driver does not think of."""
+        return f"RESET ROLE; {super().get_reset_query()}"
 
     async def reset(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
         if getattr(self, "_session_is_reset", False):

@@ -6,27 +6,54 @@ pooled connection, also behind a pooler that hands out server connections by tra
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import asyncpg
 
 from prismicx.engines.postgres import PooledConnection, Postgres
 from prismicx.engines.refusals import Refused
-from prismicx.engines.statement_rules import check
+from prismicx.engines.statement_rules import check, elsewhere
 from prismicx.errors import BoundaryViolation, Conflict, Unavailable
 
 Record = asyncpg.Record
 
 T = TypeVar("T")
 
+_ANOTHER_ROLE = "prismicx: it is another role"
+"""No boolean, and so the error that ends a transaction whose role was changed: it says this."""
+
+_QUALIFIED = re.compile(r'["\s](\w+)"?\.')
+"""A name with a schema in an error of PostgreSQL."""
+
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
-def in_tenant_schema(role: str, schema: str) -> str:
-    """What makes a transaction the work of a tenant's own role in one of its schemas; names from `names.Names`."""
-    return f'; SET LOCAL search_path = "{schema}"; SET LOCAL ROLE "{role}"'
+class Becoming(NamedTuple):
+    """What makes a transaction the work of a tenant's own role in one of its schemas.
+
+    Attributes:
+        schema: the schema.
+        begin: is sent after what begins the transaction.
+        end: is sent before what ends it; fails where the role is another one by then, and so nothing is kept.
+    """
+
+    schema: str
+    begin: str
+    end: str
+
+
+def in_tenant_schema(role: str, schema: str) -> Becoming:
+    """See `Becoming`; names from `names.Names`."""
+    return Becoming(
+        schema,
+        # Without jit, because the driver would switch it off by set_config, which a tenant's role may not call.
+        f'; SET LOCAL search_path = "{schema}"; SET LOCAL jit = off; SET LOCAL ROLE "{role}"',
+        f"SELECT (CASE WHEN current_user OPERATOR(pg_catalog.=) '{role}' THEN 'true' ELSE '{_ANOTHER_ROLE}' END)"
+        "::pg_catalog.bool; ",
+    )
 
 
 class Sql:
@@ -38,7 +65,8 @@ class Sql:
         service: whose login and rights the statements have.
         database: of the reference.
         tenant_id: whose transaction it is.
-        becoming: see `in_tenant_schema`; nothing for the shared tables.
+        becoming: see `in_tenant_schema`; None for the shared tables.
+        view: the tenant's own in this database; others' are not there for it.
         refused: told of every BoundaryViolation before it is raised.
         label: for a tenant's schema, what to put before each statement: a comment that names what is installed.
             PostgreSQL and the driver keep plans by the text of a statement, and the same text means another thing in
@@ -47,7 +75,8 @@ class Sql:
     Raises, from every call:
         InvalidInput: ``sql.invalid`` for what is not one statement.
         BoundaryViolation: ``boundary.statement`` for one that could change what the boundary hangs on, see
-            `prismicx.engines.statement_rules`; ``boundary.refused`` when PostgreSQL refuses it.
+            `prismicx.engines.statement_rules`; ``boundary.refused`` when PostgreSQL refuses it; at the end of the
+            block ``boundary.role`` when the transaction is not the tenant's role's any more: nothing of it was kept.
         Conflict: ``sql.ended`` outside the block; ``sql.changed`` when a table was changed meanwhile: run it again;
             at the end of the block ``sql.aborted`` when a statement failed, its error was caught inside, and the
             block went on: nothing of the transaction was kept.
@@ -66,8 +95,10 @@ class Sql:
         "_postgres",
         "_refused",
         "_savepoints",
+        "_schema",
         "_service",
         "_tenant_id",
+        "_view",
     )
 
     def __init__(
@@ -76,8 +107,9 @@ class Sql:
         service: str,
         database: str,
         tenant_id: str,
-        becoming: str = "",
+        becoming: Becoming | None = None,
         *,
+        view: str = "",
         label: Callable[[], Awaitable[str]] | None = None,
         refused: Refused | None = None,
     ) -> None:
@@ -88,6 +120,8 @@ class Sql:
         self._becoming = becoming
         self._find_label = label
         self._refused = refused
+        self._view = view
+        self._schema = "" if becoming is None else becoming.schema
         self._connection: PooledConnection | None = None
         self._label = ""
         self._aborted = False
@@ -100,7 +134,7 @@ class Sql:
         self._pool = pool = postgres.opened(service, database) or await postgres.pool(service, database)
         connection = await pool.acquire()
         try:
-            await postgres.begin(connection, service, self._tenant_id, self._becoming)
+            await postgres.begin(connection, service, self._tenant_id, self._becoming.begin if self._becoming else "")
         except DRIVER_ERRORS as error:
             await pool.release(connection)
             fail(error)
@@ -122,11 +156,13 @@ class Sql:
                         "let the error out of the block, or put the statement in `async with sql.savepoint()`",
                     )
                 # The rules let nothing through that outlives the transaction. A system brings functions of its own.
-                ending = "COMMIT" if self._find_label is None else f"COMMIT; {connection.get_reset_query()}"
+                ending = "COMMIT"
+                if self._becoming is not None:
+                    ending = f"{self._becoming.end}COMMIT; {connection.get_reset_query()}"
                 try:
                     await connection.execute(ending)
                 except DRIVER_ERRORS as error:
-                    fail(error)
+                    self._fail(error)
                 connection.note_reset()  # type: ignore[attr-defined]  # a method of ScopedConnection
         finally:
             await self._pool.release(connection)
@@ -186,7 +222,7 @@ class Sql:
 
     def _checked(self, statement: str) -> PooledConnection:
         try:
-            check(statement)
+            check(statement, schema=self._schema, view=self._view)
         except BoundaryViolation as violation:
             self._tell(violation)
             raise
@@ -198,18 +234,37 @@ class Sql:
             return await sending
         except DRIVER_ERRORS as error:
             self._aborted = True
-            try:
-                fail(error)
-            except BoundaryViolation as violation:
-                self._tell(violation)
-                raise
+            self._fail(error)
         except BaseException:
             self._aborted = True
+            raise
+
+    def _fail(self, error: Exception) -> NoReturn:
+        try:
+            if self._schema and _names_another_place(error, self._schema):
+                raise elsewhere() from None
+            fail(error)
+        except BoundaryViolation as violation:
+            self._tell(violation)
             raise
 
     def _tell(self, violation: BoundaryViolation) -> None:
         if self._refused is not None:
             self._refused(violation)
+
+
+def _names_another_place(error: Exception, schema: str) -> bool:
+    """Whether an error is about something outside of the schema: names may come as values, to nextval and its like."""
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return "for schema" in str(error)
+    if isinstance(error, asyncpg.InvalidSchemaNameError):
+        return True
+    if not isinstance(
+        error, (asyncpg.UndefinedTableError, asyncpg.UndefinedObjectError, asyncpg.UndefinedFunctionError)
+    ):
+        return False
+    named = _QUALIFIED.search(str(error))
+    return named is not None and named[1] != schema
 
 
 def fail(error: Exception) -> NoReturn:
@@ -219,6 +274,12 @@ def fail(error: Exception) -> NoReturn:
             "boundary.refused",
             f"PostgreSQL refused it to this tenant: {error}",
             "reach a tenant's data through that tenant's own scope",
+        ) from error
+    if isinstance(error, asyncpg.InvalidTextRepresentationError) and _ANOTHER_ROLE in str(error):
+        raise BoundaryViolation(
+            "boundary.role",
+            "the transaction was not the tenant's own role's when it ended, so nothing of it was kept",
+            "a function of the system changed the role: withdraw that version, and see what it read",
         ) from error
     if isinstance(error, (OSError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError)):
         raise Unavailable("postgres.lost", f"the connection to PostgreSQL was lost: {error}", "try again") from error

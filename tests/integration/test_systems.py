@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from prismicx import BoundaryViolation, Conflict, InvalidInput, NotFound, Platform, Unavailable
@@ -179,6 +180,122 @@ async def test_a_tenants_role_reaches_its_own_schemas_only(published: Platform, 
                     await sql.execute(statement)
     async with published.tenant(bob) as scope, scope.system("crm").sql() as sql:
         assert await sql.fetchval("SELECT string_agg(name, ',') FROM companies") == bob
+
+
+BECOMES = {
+    "aggregate": "CREATE AGGREGATE becomes(text, boolean) (SFUNC = set_config, STYPE = text, INITCOND = 'role')",
+    "function": "CREATE FUNCTION becomes(r text, l boolean) RETURNS text LANGUAGE sql AS "
+    "$$ SELECT set_config('role', r, l) $$",
+    "operator": "CREATE FUNCTION f(r text, l boolean) RETURNS text LANGUAGE plpgsql AS "
+    "$$ BEGIN RETURN pg_catalog.set_config('role', r, l); END $$; "
+    "CREATE FUNCTION becomes(r text, l boolean) RETURNS text LANGUAGE sql AS 'SELECT f(r, l)'",
+    "setting": "CREATE FUNCTION becomes(r text, l boolean) RETURNS text LANGUAGE plpgsql AS "
+    "$$ BEGIN EXECUTE format('SET %s ROLE %I', CASE WHEN l THEN 'LOCAL' ELSE 'SESSION' END, r); RETURN r; END $$",
+}
+"""What would make a transaction another tenant's, if it got past the reading at publication."""
+
+
+@pytest.mark.parametrize("way", BECOMES)
+async def test_a_system_does_not_become_another_tenant(
+    px: Platform, settings: Settings, new_id: Id, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    kind, (mine, other) = f"becomes{way}", (new_id(), new_id())
+    versions = ("CREATE TABLE held (note text);", None), (BECOMES[way], None)
+    with pytest.raises(InvalidInput):
+        await px.catalogue.publish(make_package(tmp_path / "refused", kind, *versions))
+    monkeypatch.setattr(package, "inspect", lambda *_: None)
+    if way == "aggregate":  # who makes it must be allowed to call what it calls
+        with pytest.raises(InvalidInput, match="permission denied for function set_config"):
+            await px.catalogue.publish(make_package(tmp_path / "made", kind, *versions))
+        return
+    await px.catalogue.publish(make_package(tmp_path / "made", kind, *versions))
+    for tenant in (mine, other):
+        await px.tenants.create(tenant, name=tenant, isolation="shared")
+        async with px.tenant(tenant) as scope:
+            await scope.systems.install(kind)
+    role = px._names.tenant_role(other)
+    for local in (True, False):
+        async with px.tenant(mine) as scope:
+            with pytest.raises(BoundaryViolation) as caught:
+                async with scope.system(kind).sql() as sql:
+                    await sql.execute("INSERT INTO held VALUES ('kept?')")
+                    await sql.fetch("SELECT becomes($1, $2)", role, local)
+            assert caught.value.code == ("boundary.role" if way == "setting" else "boundary.refused")
+            async with scope.system(kind).sql() as sql:
+                assert await sql.fetchval("SELECT count(*) FROM held") == 0
+                assert await sql.fetchval("SELECT current_user::text") == px._names.tenant_role(mine)
+    if way != "setting":
+        return
+    # There and back again is not seen, but nothing of it stays in the session.
+    async with px.tenant(mine) as scope, scope.system(kind).sql() as sql:
+        await sql.fetch("SELECT becomes($1, false), becomes($2, true)", role, px._names.tenant_role(mine))
+    pool = await px._postgres.pool("systems", "management_system_repository")
+    async with pool.acquire() as connection:
+        assert await connection.fetchval("SELECT current_user = session_user")
+
+
+async def test_types_of_a_system_are_asked_for_as_the_tenants_role(px: Platform, new_id: Id, tmp_path: Path) -> None:
+    tenant = new_id()
+    await px.catalogue.publish(
+        make_package(
+            tmp_path, "typed", ("CREATE TYPE mood AS ENUM ('good'); CREATE TYPE pair AS (a int, m mood);", None)
+        )
+    )
+    await px.tenants.create(tenant, name="T", isolation="shared")
+    async with px.tenant(tenant) as scope:
+        await scope.systems.install("typed")
+        async with scope.system("typed").sql() as sql:
+            assert await sql.fetchval("SELECT ARRAY[ROW(1, 'good')::pair]") == [(1, "good")]
+
+
+async def test_another_tenants_schema_and_none_at_all_answer_alike(
+    px: Platform, published: Platform, new_id: Id
+) -> None:
+    ann, bob, nobody = new_id(), new_id(), new_id()
+    for tenant in (ann, bob):
+        await published.tenants.create(tenant, name=tenant, isolation="shared")
+        async with published.tenant(tenant) as scope:
+            await scope.systems.install("crm")
+    names = published._names
+    own = names.schema(ann, "crm")
+    asked = [
+        ("SELECT * FROM {}.companies", []),
+        ("SELECT * FROM {}.nothing", []),
+        ("SELECT NULL::{}.companies", []),
+        ("SELECT {}.f()", []),
+        ("SELECT nextval($1::text)", ["{}.companies_id_seq"]),
+        ("SELECT nextval('{}.companies')", []),
+        ("SELECT currval($1::text)", ["{}.nothing"]),
+        ("SELECT pg_get_serial_sequence($1, 'id')", ["{}.companies"]),
+        ("SELECT to_tsvector($1::text::regconfig, 'a')", ["{}.c"]),
+        ("SELECT has_schema_privilege($1, 'USAGE')", ["{}"]),
+        ("SELECT $1::text::regtype", ["{}.companies"]),
+    ]
+
+    async def answer(statement: str, values: list[str], schema: str) -> tuple[type, str, str]:
+        async with px.tenant(ann) as scope:
+            with pytest.raises(BoundaryViolation) as caught:
+                async with scope.system("crm").sql() as sql:
+                    await sql.fetch(statement.format(schema), *(value.format(schema) for value in values))
+        return type(caught.value), caught.value.code, caught.value.message
+
+    for statement, values in asked:
+        of_bob = await answer(statement, values, names.schema(bob, "crm"))
+        assert of_bob == await answer(statement, values, names.schema(nobody, "crm")), statement
+        assert bob.replace("-", "_") not in of_bob[2]
+    for statement in (f"SELECT * FROM {own}.nothing", "SELECT * FROM nothing", "SELECT nothing()"):
+        async with px.tenant(ann) as scope:  # what is missing in the own schema is said as it is
+            with pytest.raises((asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError)):
+                async with scope.system("crm").sql() as sql:
+                    await sql.fetch(statement)
+    async with px.tenant(ann) as scope:
+        for tenant in (bob, nobody):
+            with pytest.raises(BoundaryViolation) as caught:
+                async with scope.sql("system_users", service="extensions") as sql:
+                    await sql.fetch(f"SELECT * FROM user_extensions.{names.extensions_view(tenant)}")
+            assert caught.value.code == "boundary.refused"
+        async with scope.sql("system_users", service="extensions") as sql:
+            assert await sql.fetch(f"SELECT * FROM user_extensions.{names.extensions_view(ann)}") == []
 
 
 async def test_one_statement_serves_tenants_of_different_versions(published: Platform, new_id: Id) -> None:

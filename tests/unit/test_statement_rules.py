@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prismicx.engines.statement_rules import check
+from prismicx.engines.statement_rules import ELSEWHERE, check
 from prismicx.errors import BoundaryViolation, InvalidInput
 
 
@@ -95,12 +95,71 @@ def test_statements_of_data_are_taken(statement: str) -> None:
         "EXPLAIN ANALYZE SELECT 1",
         "EXPLAIN SELECT 1",
         "LOCK TABLE a",
+        "SHOW app.tenant_proof",
+        "SHOW App.Tenant_Proof",
+        "SELECT current_setting('app.tenant_proof')",
+        "SELECT current_setting('APP.Tenant_proof', true)",
+        "SELECT pg_catalog.current_setting('app.' || 'tenant_proof')",
+        "SELECT current_setting($1)",
+        "SELECT current_setting(setting_name => 'app.tenant_proof')",
+        "SELECT current_setting(VARIADIC ARRAY['app.tenant_proof'])",
+        "SELECT ('app.tenant_proof'::text).current_setting",
+        "SELECT s.current_setting FROM (VALUES ('app.tenant_proof')) s (x)",
+        "SELECT current_setting(E'app.tenant\\137proof')",
+        "SELECT has_schema_privilege('tenant_other_crm', 'USAGE')",
+        "SELECT pg_catalog.has_table_privilege('tenant_other_crm.a', 'SELECT')",
+        "SELECT has_any_column_privilege(1, 'SELECT')",
+        "SELECT has_parameter_privilege('work_mem', 'SET')",
+        "SELECT 'tenant_other_crm.mood'::regtype",
+        "SELECT 16500::regtype",
+        "SELECT regtypein('tenant_other_crm.mood')",
+        "SELECT regclassout(16500::oid)",
+        "SELECT format_type(16500, NULL)",
+        "SELECT obj_description(16500, 'pg_class')",
     ],
 )
 def test_what_could_change_the_session_is_refused(statement: str) -> None:
     with pytest.raises(BoundaryViolation) as caught:
         check(statement)
     assert caught.value.code == "boundary.statement"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM tenant_other_crm.companies",
+        "SELECT * FROM postgres.tenant_other_crm.companies",
+        "SELECT NULL::tenant_other_crm.companies",
+        "SELECT NULL::tenant_other_crm.companies[]",
+        "SELECT CAST('a' AS tenant_other_crm.mood)",
+        "SELECT tenant_other_crm.f(1)",
+        "SELECT 1 OPERATOR(tenant_other_crm.+) 2",
+        "SELECT 'a' COLLATE tenant_other_crm.c",
+        "SELECT * FROM a WHERE b IN (SELECT 1 FROM public.c)",
+        "WITH a AS (INSERT INTO tenant_other_crm.b VALUES (1) RETURNING 1) SELECT * FROM a",
+        "SELECT * FROM ROWS FROM (tenant_other_crm.f()) AS (a int)",
+        "SELECT * FROM json_to_record('{}') AS x (a tenant_other_crm.mood)",
+        "MERGE INTO tenant_other_crm.b USING a ON true WHEN MATCHED THEN DELETE",
+    ],
+)
+def test_another_schema_is_refused_whether_it_exists_or_not(statement: str) -> None:
+    check(statement.replace("tenant_other_crm", "tenant_own_crm").replace("public.", ""), schema="tenant_own_crm")
+    with pytest.raises(BoundaryViolation) as caught:
+        check(statement, schema="tenant_own_crm")
+    assert (caught.value.code, caught.value.message) == ("boundary.refused", ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT * FROM user_extensions.{}", "SELECT NULL::user_extensions.{}", "SELECT user_extensions.{}(1)"],
+)
+def test_the_view_of_another_tenant_is_refused_whether_it_exists_or_not(statement: str) -> None:
+    check(statement.format("tenant_own_extensions"), view="tenant_own_extensions")
+    check(statement.format("extension_practicality"), view="tenant_own_extensions")
+    for view in ("tenant_other_extensions", '"tenant_other_extensions"'):
+        with pytest.raises(BoundaryViolation) as caught:
+            check(statement.format(view), view="tenant_own_extensions")
+        assert (caught.value.code, caught.value.message) == ("boundary.refused", ELSEWHERE)
 
 
 @pytest.mark.parametrize(
