@@ -98,6 +98,7 @@ class KeyAdministration:
 
         Raises:
             NotFound: ``keys.unknown`` when another key service is asked than the one that has the key.
+            Conflict: ``keys.another`` when that one has a key of the same name.
             Conflict: ``keys.not_destroyed``.
         """
         return await self._erasure.destroy(tenant_id, await self._status_of(tenant_id))

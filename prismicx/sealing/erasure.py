@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 
 from prismicx.clock import give_way
 from prismicx.errors import Conflict, InvalidInput, NotFound, PrismicXError
-from prismicx.keys.client import version_of
+from prismicx.keys.client import KeyInfo, version_of
 from prismicx.sealing.fields import DATA_CLASSES
 from prismicx.sealing.keysets import Document, Keysets
 from prismicx.sealing.values import keyset_associated
@@ -67,16 +67,19 @@ class Erasure:
             PrismicXError: as the key service does; nothing is destroyed then, or the same call finishes it.
             NotFound: ``keys.unknown`` when keysets are wrapped by a key that the service does not know, and nothing
                 says that it was destroyed there: another service is asked than the one that has it.
-            Conflict: ``keys.not_destroyed`` when something still opens.
+            Conflict: ``keys.not_destroyed`` when something still opens; ``keys.another`` when the service has another
+                key of this name.
         """
         keyring, name = self._keysets.keys, self._keysets.key_name(tenant_id)
         held, service = await self.receipt(tenant_id), keyring.endpoint.url
         state = await self._state(name)
         before = await self._keysets.documents(tenant_id)
-        if state == "keys.unknown":
+        if isinstance(state, KeyInfo):
+            await self._check_wraps(tenant_id, state, before)
+        elif state == "keys.unknown":
             _check_begun(tenant_id, name, service, before, held)
         await self._flush(tenant_id)
-        if not state:
+        if isinstance(state, KeyInfo):
             # So that who goes on after this was cut off knows why the key is not there, and where it was.
             collection = await self._keysets.collection()
             await collection.update_many({"tenant_id": tenant_id}, {"$set": {"destroying": service}})
@@ -116,15 +119,38 @@ class Erasure:
         found = await (await self._keysets.collection("key_receipts")).find_one({"tenant_id": tenant_id})
         return None if found is None else _receipt(found)
 
-    async def _state(self, name: str) -> str:
-        """Why the key service does not have a key; empty when it has."""
+    async def _state(self, name: str) -> KeyInfo | str:
+        """A key as the key service has it, or why it does not."""
         try:
-            await self._keysets.keys.read(name)
+            return await self._keysets.keys.read(name)
         except (Conflict, NotFound) as error:
             if error.code not in ("keys.destroyed", "keys.unknown"):
                 raise
             return error.code
-        return ""
+
+    async def _check_wraps(self, tenant_id: str, key: KeyInfo, documents: list[Document]) -> None:
+        """See that a key is the one that keysets are wrapped by, where they can tell: those of a backup may be older
+        than what the key still opens."""
+        refused = False
+        for document in documents:
+            wrapped = document.get("wrapped")
+            if wrapped is None or version_of(wrapped) < key.min_decryption_version:
+                continue
+            try:
+                await self._keysets.keys.decrypt(
+                    key.name, wrapped, keyset_associated(tenant_id, document["data_class"])
+                )
+            except InvalidInput:
+                refused = True
+            else:
+                return
+        if refused:
+            raise Conflict(
+                "keys.another",
+                f"the key {key.name} of {self._keysets.keys.endpoint.url} opens none of the keysets of {tenant_id}",
+                "name the key service that has the key they are wrapped by: see key_url and key_mount. Nothing was "
+                "destroyed",
+            )
 
     async def _unwrap(self, tenant_id: str) -> None:
         await (await self._keysets.collection()).update_many({"tenant_id": tenant_id}, {"$unset": {"wrapped": ""}})

@@ -385,6 +385,41 @@ async def test_a_service_that_never_had_the_key_gives_no_receipt(
     assert await own.keys.destroy(tenant_id) == receipt
 
 
+async def test_another_key_of_the_same_name_stays(
+    own: Platform, mine: Settings, tenant_id: str, tmp_path: Path
+) -> None:
+    async with own.tenant(tenant_id) as scope:
+        user = await fill(scope)
+    (tmp_path / "another").mkdir()
+    another, name = KeyService(tmp_path / "another").make().start(), own._keysets.key_name(tenant_id)
+    try:
+        await another.client().create(name)
+        async with platform(with_service(mine, another)) as wrong:
+            with pytest.raises(Conflict) as caught:
+                await wrong.keys.destroy(tenant_id)
+        assert caught.value.code == "keys.another"
+        assert (await another.client().read(name)).latest_version == 1
+    finally:
+        another.stop()
+    async with platform(mine) as fresh, fresh.tenant(tenant_id) as scope:
+        assert (await scope.users.get(user.id)).metadata["private"] == PAGE
+        assert (await fresh.keys.status(tenant_id)).receipt is None
+
+
+async def test_a_key_that_was_rotated_since_the_backup_is_destroyed(
+    own: Platform, mine: Settings, tenant_id: str
+) -> None:
+    async with own.tenant(tenant_id) as scope:
+        await fill(scope)
+    async with collection(mine, "keysets") as keysets:
+        documents = [item async for item in keysets.find({"tenant_id": tenant_id})]
+        await own.keys.rotate_wrapping_key(tenant_id)
+        await keysets.delete_many({"tenant_id": tenant_id})
+        await keysets.insert_many(documents)
+    async with platform(mine) as fresh:
+        assert (await fresh.keys.destroy(tenant_id)).content["key_was_there"] is True
+
+
 async def test_a_service_that_forgets_its_keys_is_told_once_more_after_a_cut(
     own: Platform, tenant_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,8 @@ import asyncpg
 import pytest
 
 from prismicx import BoundaryViolation, Conflict, InvalidInput, NotFound, Platform, Unavailable
+from prismicx.credentials import Credentials
+from prismicx.engines.endpoints import locate
 from prismicx.names import Names
 from prismicx.platform import open_platform
 from prismicx.settings import Settings
@@ -232,6 +234,30 @@ async def test_a_system_does_not_become_another_tenant(
     pool = await px._postgres.pool("systems", "management_system_repository")
     async with pool.acquire() as connection:
         assert await connection.fetchval("SELECT current_user = session_user")
+
+
+async def test_no_role_of_a_tenant_changes_settings_by_a_function(
+    published: Platform, settings: Settings, new_id: Id
+) -> None:
+    mine, other = new_id(), new_id()
+    for tenant in (mine, other):
+        await published.tenants.create(tenant, name=tenant, isolation="shared")
+    names = Names(settings.namespace)
+    login, password = Credentials(settings.credentials_file).require_login("postgres", names.service("systems"))
+    database = names.server_wide("management_system_repository")
+    connection = await asyncpg.connect(locate(settings).postgres.postgres(database, login, password))
+    try:
+        for statement in (
+            f"SELECT set_config('role', '{names.tenant_role(other)}', true)",
+            f"UPDATE pg_settings SET setting = '{names.tenant_role(other)}' WHERE name = 'role'",
+            "CREATE AGGREGATE pg_temp.a(text, boolean) (SFUNC = set_config, STYPE = text, INITCOND = 'role')",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                async with connection.transaction():
+                    await connection.execute(f'SET LOCAL ROLE "{names.tenant_role(mine)}"')
+                    await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def test_types_of_a_system_are_asked_for_as_the_tenants_role(px: Platform, new_id: Id, tmp_path: Path) -> None:
