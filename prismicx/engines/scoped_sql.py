@@ -263,7 +263,7 @@ def _names_another_place(error: Exception, schema: str) -> bool:
         error, (asyncpg.UndefinedTableError, asyncpg.UndefinedObjectError, asyncpg.UndefinedFunctionError)
     ):
         return False
-    named = _QUALIFIED.search(str(error))
+    named = _QUALIFIED.search(error.args[0])  # without the hint
     return named is not None and named[1] != schema
 
 
