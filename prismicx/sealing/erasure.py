@@ -142,6 +142,8 @@ class Erasure:
                 )
             except InvalidInput:
                 refused = True
+            except (Conflict, NotFound):
+                return  # another one destroys it at the same time
             else:
                 return
         if refused:
