@@ -10,20 +10,29 @@ from dataclasses import replace
 from pathlib import Path
 
 from prismicx.engines import mongo, postgres
-from prismicx.engines.endpoints import Endpoints, locate
+from prismicx.engines.endpoints import Endpoints, locate, locate_keys
 from prismicx.reference.apply import apply
 from prismicx.settings import Settings
 
 
 @asynccontextmanager
 async def scratch(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Settings]:
-    """Settings of a platform in a namespace nobody has, to which the reference was applied."""
+    """Settings of a platform in a namespace nobody has, to which the reference was applied.
+
+    Raises:
+        Unavailable: an engine or the key service cannot be used.
+    """
+    keys = locate_keys(settings)
     with tempfile.TemporaryDirectory(prefix="prismicx-scratch-") as folder:
         mine = replace(
             settings,
             namespace=f"check{secrets.token_hex(3)}",
             postgres_url=endpoints.postgres.url,
+            postgres_pooler_url="",  # it knows none of the logins that are made here
             mongo_url=endpoints.mongo.url,
+            # The tokens of an embedded key service are in the credentials file, and that is another one here.
+            key_token=keys.token,
+            key_admin_token=keys.admin_token,
             credentials=str(Path(folder) / "credentials.json"),
         )
         try:
