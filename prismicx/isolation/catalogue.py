@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,7 @@ class Relation:
     columns: list[Column] = field(default_factory=list)
     foreign_keys: list[ForeignKey] = field(default_factory=list)
     policies: list[Any] = field(default_factory=list)
+    triggers: list[str] = field(default_factory=list)
     choices: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -73,10 +74,21 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A database: the logins of the platform that may connect, and its relations by oid."""
+    """A database.
+
+    Attributes:
+        roles: the logins of the platform that may connect.
+        relations: by oid.
+        proofs: the functions that policies ask for a proof, with the type they give.
+        server_roles: the roles that the server brings.
+        version: of the server.
+    """
 
     roles: Sequence[Any]
     relations: dict[int, Relation]
+    proofs: Mapping[str, str]
+    server_roles: Sequence[str]
+    version: int
 
     def tenant_path(self, relation: Relation) -> ForeignKey | bool:
         """How rows of a table belong to a tenant: True by their own column, by a foreign key, or False not at all."""
@@ -104,7 +116,7 @@ async def read(connection: Connection, names: Names) -> Live:
     for row in await connection.fetch(sql.columns, list(relations)):
         relations[row["oid"]].columns.append(Column(row["name"], row["type"], row["required"], row["filled"]))
     parts: dict[str, dict[int, list[Any]]] = {}
-    for name in ("foreign_keys", "policies", "checks"):
+    for name in ("foreign_keys", "policies", "checks", "triggers"):
         parts[name] = defaultdict(list)
         for row in await connection.fetch(getattr(sql, name)):
             parts[name][row["oid"]].append(row)
@@ -112,9 +124,12 @@ async def read(connection: Connection, names: Names) -> Live:
         relation.foreign_keys = [
             ForeignKey(row["name"], row["parent"], row["parent_column"]) for row in parts["foreign_keys"][oid]
         ]
+        relation.triggers = [row["name"] for row in parts["triggers"][oid]]
         relation.policies = parts["policies"][oid]
         relation.choices = dict(_choice(row["text"]) for row in parts["checks"][oid] if _choice(row["text"])[0])
-    return Live(roles, relations)
+    proofs = {row["name"]: row["result"] for row in await connection.fetch(sql.proofs)}
+    server_roles = [row["name"] for row in await connection.fetch(sql.server_roles)]
+    return Live(roles, relations, proofs, server_roles, connection.get_server_version().major)
 
 
 def service_of(role: str, names: Names) -> str:

@@ -23,6 +23,7 @@ TEMPLATES: dict[str, tuple[str, Value]] = {
         {"service_id": "s", "type": "x", "status": "pending", "priority": 1, "payload": {}, "created_at": _MOMENT},
     ),
     "user_insights": ("user_id", {"created_at": _MOMENT, "updated_at": _MOMENT}),
+    "category_trees": ("tree", {"changes": 1}),
 }
 """By collection: the field that is unique, and what else its validator asks for. All else is free."""
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, cast, get_args
 
 from bson import encode
 
 from prismicx.engines import mongo
 from prismicx.engines.endpoints import Endpoints
+from prismicx.errors import InvalidInput
+from prismicx.isolation.accounts import places
 from prismicx.isolation.attacks_documents import Attack, attacks
 from prismicx.isolation.document_grammar import TEMPLATES, WORDS
 from prismicx.isolation.document_outcomes import outcome_of
@@ -18,8 +20,8 @@ from prismicx.isolation.tenants import Made
 from prismicx.isolation.values import Check, Tally
 from prismicx.names import Names
 from prismicx.platform import Platform
-from prismicx.reference.definitions import CATEGORIES, TASKS
-from prismicx.scopes import CollectionName
+from prismicx.reference.definitions import CATEGORIES, PLATFORM, TASKS
+from prismicx.scopes import CollectionName, TenantScope
 from prismicx.settings import Settings
 
 SHOWN = Check("documents.shown", "MongoDB", "No filter, pipeline or stream shows a document of another tenant")
@@ -33,7 +35,9 @@ CHECKS = (SHOWN, CHANGED, REFUSED)
 
 _EVERY = 20
 """Attempts between two looks at the others' documents, and two fillings of the own ones."""
-_SHARED: dict[CollectionName, str] = {"tasks": TASKS, "categories": CATEGORIES, "user_insights": ""}
+_SHARED: dict[str, str] = {"tasks": TASKS, "categories": CATEGORIES, "user_insights": "", "category_trees": PLATFORM}
+_ONE_EACH = frozenset({"category_trees"})
+"""Collections with one document for each tenant."""
 
 
 async def attack_documents(
@@ -58,23 +62,47 @@ async def attack_documents(
             entry = await px._registry.routable(made.shared)
             database = admin[names.server_wide(place) if place else entry.tenant.database]
             others = (made.other_shared, made.other)
-            known = [f"{mark}-{number}" for number in range(4)]
+            count_known, count_own = (2, 1) if name in _ONE_EACH else (4, 6)
+            known = [f"{mark}-{number}" for number in range(count_known)]
             await database[name].insert_many(
                 [_document(name, others[n % 2], key, n, secret=mark) for n, key in enumerate(known)]
             )
             try:
                 attempts = attacks(seed, count, made.shared, others, collection=name, known_ids=known[:1])
                 async with px.tenant(made.shared) as tenant:
-                    scoped = await tenant.collection(name)
+                    scoped = await _scoped(tenant, name)
                     while batch := list(islice(attempts, _EVERY)):
                         if until_breach and tally.breaches:
                             return
-                        own = [_document(name, made.shared, f"{mark}-own-{n}", n) for n in range(6)]
+                        own = [_document(name, made.shared, f"{mark}-own-{n}", n) for n in range(count_own)]
                         await database[name].delete_many({"tenant_id": made.shared})
                         await database[name].insert_many(own)
                         await _batch(scoped, database[name], batch, name, mark, made, tally)
             finally:
                 await database[name].delete_many({"tenant_id": {"$in": [*made.all]}})
+
+
+async def _scoped(tenant: TenantScope, name: str) -> Any:
+    """A collection as the library itself reaches it; some are not for callers."""
+    if name == "category_trees":
+        return await tenant._shared_collection(name, PLATFORM, "categories")
+    return await tenant.collection(cast("CollectionName", name))
+
+
+async def attack_names(px: Platform, made: Made, settings: Settings, endpoints: Endpoints, tally: Tally) -> None:
+    """Ask the scope for every collection that the live databases of the platform have beside those it offers."""
+    names = Names(settings.namespace)
+    async with mongo.connect(endpoints.mongo.url, settings.connect_timeout) as admin:
+        found = {name for place in await places(admin, names) for name in await admin[place].list_collection_names()}
+    async with px.tenant(made.shared) as tenant:
+        for name in sorted(found - {*get_args(CollectionName)}):
+            try:
+                await tenant.collection(cast("CollectionName", name))
+            except InvalidInput:
+                how = ""
+            else:
+                how = "it was opened"
+            tally.note(REFUSED, "a tenant", name, "open", how)
 
 
 async def _batch(

@@ -129,14 +129,23 @@ async def _crowd(px: Platform, made: Made, chance: random.Random, tally: Tally) 
             tally.note(CROWD, "one of a hundred tasks", "user_data.users", "read", ", ".join(found))
 
 
+class _Undone(Exception):
+    """What a caller raises in a savepoint."""
+
+
 async def _savepoint(px: Platform, made: Made, tally: Tally) -> None:
-    for tenant_id in made.all:
+    """Another tenant is named inside of it, with a proof that holds: who has the key of proofs can do that."""
+    for tenant_id, other in zip(made.all, (*made.all[1:], made.own), strict=True):
         async with px.tenant(tenant_id) as tenant, tenant.sql("system_users") as sql:
-            with suppress(asyncpg.PostgresError):
-                async with sql.savepoint():
-                    await sql.fetch("SELECT 1 / 0")
-            foreign = [row[0] for row in await sql.fetch(_SEEN) if row[0] != tenant_id]
-            own = await sql.fetchval("SELECT count(*) FROM user_data.users")
-        tally.note(
-            SAVEPOINT, "users", "user_data.users", "read", ", ".join(foreign) or ("" if own else "nothing is seen")
-        )
+            connection = sql._open()
+            backend = await connection.fetchval("SELECT pg_catalog.pg_backend_pid()")
+            for how in ("an error of SQL", "an error of the caller"):
+                with suppress(asyncpg.PostgresError, _Undone):
+                    async with sql.savepoint():
+                        await connection.execute(px._postgres._context_key().settings(other, backend))
+                        await sql.fetch("SELECT 1 / 0" if how == "an error of SQL" else _SEEN)
+                        raise _Undone
+                seen = [row[0] for row in await sql.fetch(_SEEN)]
+                named = await connection.fetchval("SELECT current_setting('app.current_tenant_id')")
+                left = "" if seen == [tenant_id] and named == tenant_id else f"{named} is the tenant; {seen} are seen"
+                tally.note(SAVEPOINT, "users", "user_data.users", f"read after {how}", left)

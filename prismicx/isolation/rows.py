@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -11,6 +12,7 @@ import asyncpg
 from prismicx.engines.context import ContextKey
 from prismicx.engines.postgres import Connection
 from prismicx.isolation.catalogue import TENANT, Live, Relation, service_of, sql
+from prismicx.isolation.flips import PLANS, Flip, flips
 from prismicx.isolation.made_rows import Row, RowMaker, insert
 from prismicx.isolation.values import Check, Tally
 from prismicx.names import Names
@@ -53,6 +55,18 @@ class Context:
     own: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A relation with a row of the attacker and one of the attacked, and values for a new one of each; None where the
+    catalogue does not tell enough to make it."""
+
+    relation: Relation
+    mine: Row | None
+    theirs: Row | None
+    mine_fresh: Mapping[str, Any] | None
+    theirs_fresh: Mapping[str, Any] | None
+
+
 @dataclass(slots=True)
 class RowAttacks:
     """The attacks on one database, in a transaction that is rolled back.
@@ -60,6 +74,8 @@ class RowAttacks:
     Args:
         connection: an administrator's, in a transaction.
         key: of the platform's proofs.
+        own, other: the tenant that attacks, and the one that is attacked.
+        way: how the server is reached, where that is not by its own address; for what is told.
     """
 
     connection: Connection
@@ -67,44 +83,65 @@ class RowAttacks:
     names: Names
     key: ContextKey
     tally: Tally
+    own: str = OWN
+    other: str = OTHER
+    way: str = ""
 
     async def run(self) -> None:
         """Make rows of two tenants and attack those of the second."""
         maker = RowMaker(self.connection, self.live, self.tally)
-        for tenant_id in (OWN, OTHER):
+        for tenant_id in (self.own, self.other):
             await self._become(self.names.service(OWNER), self._proven(tenant_id))
             for relation in self.live.of_tenants:
                 if relation.is_table and not relation.is_part:
                     await maker.make(relation, tenant_id)
-        fresh = {}
-        await self._become(self.names.service(OWNER), self._proven(OTHER))
-        for relation in self.live.of_tenants:
-            fresh[relation.oid] = await maker.values(relation, OTHER) if relation.is_table else None
-        for row in self.live.roles:
+        fresh: dict[tuple[str, int], Mapping[str, Any] | None] = {}
+        for tenant_id in (self.own, self.other):
+            await self._become(self.names.service(OWNER), self._proven(tenant_id))
             for relation in self.live.of_tenants:
-                rights = await self.connection.fetchrow(sql.some_column, row["name"], relation.oid)
-                if rights is None or not (rights["reads"] or rights["writes"]):
-                    continue
-                mine, theirs = (maker.made.get((tenant_id, relation.oid)) for tenant_id in (OWN, OTHER))
-                await self._relation(row["name"], relation, mine, theirs, fresh[relation.oid])
+                made = await maker.values(relation, tenant_id) if relation.is_table else None
+                fresh[tenant_id, relation.oid] = made
+        await self.connection.execute("RESET ROLE")
+        await self._analyse()
+        roles = [row["name"] for row in self.live.roles]
+        for rights in await self.connection.fetch(sql.some_column, roles, [item.oid for item in self.live.of_tenants]):
+            if rights["reads"] or rights["writes"]:
+                oid = rights["oid"]
+                target = Target(
+                    self.live.relations[oid],
+                    *(maker.made.get((tenant_id, oid)) for tenant_id in (self.own, self.other)),
+                    *(fresh[tenant_id, oid] for tenant_id in (self.own, self.other)),
+                )
+                await self._relation(rights["role"], target)
         await self.connection.execute("RESET ROLE")
 
+    async def _analyse(self) -> None:
+        """Statistics of what was made, or there would be none to look for; they are gone with the transaction."""
+        tables = [relation.name for relation in self.live.of_tenants if relation.is_table]
+        if tables:
+            await self.connection.execute(f"SET LOCAL default_statistics_target = 1; ANALYZE {', '.join(tables)}")
+
+    @property
+    def backend(self) -> int:
+        """The process of the server that runs the transaction."""
+        return self.connection.get_server_pid()
+
     def _contexts(self) -> Sequence[Context]:
-        backend = self.connection.get_server_pid()
-        own = self.key.proof(OWN, backend)
+        backend, own_id, other_id = self.backend, self.own, self.other
+        own = self.key.proof(own_id, backend)
         return (
             Context("no tenant", None, ""),
             Context("after a tenant", "", ""),
-            self._proven(OWN),
-            Context("its own, without proof", OWN, ""),
-            Context("another's name, its own proof", OTHER, own),
-            Context("another's name, no proof", OTHER, ""),
-            Context("another's name, a proof of another backend", OTHER, self.key.proof(OTHER, backend + 1)),
-            Context("another's name, a forged proof", OTHER, "0" * 64),
+            self._proven(own_id),
+            Context("its own, without proof", own_id, ""),
+            Context("another's name, its own proof", other_id, own),
+            Context("another's name, no proof", other_id, ""),
+            Context("another's name, a proof of another backend", other_id, self.key.proof(other_id, backend + 1)),
+            Context("another's name, a forged proof", other_id, "0" * 64),
         )
 
     def _proven(self, tenant_id: str) -> Context:
-        return Context("its own", tenant_id, self.key.proof(tenant_id, self.connection.get_server_pid()), own=True)
+        return Context("its own", tenant_id, self.key.proof(tenant_id, self.backend), own=True)
 
     async def _become(self, role: str, context: Context) -> None:
         await self.connection.execute(
@@ -118,19 +155,44 @@ class RowAttacks:
             + f'SET LOCAL ROLE "{role}"'
         )
 
-    async def _relation(
-        self, role: str, relation: Relation, mine: Row | None, theirs: Row | None, fresh: Mapping[str, Any] | None
-    ) -> None:
-        service = service_of(role, self.names)
+    async def _relation(self, role: str, target: Target) -> None:
+        service, relation = service_of(role, self.names), target.relation
         allowed = OVER_TENANTS.get((service, relation.name), "")
         for context in self._contexts():
             await self._become(role, context)
             if "read" not in allowed:
-                await self._reads(service, relation, context, mine, theirs)
-            if relation.is_table and "write" not in allowed and theirs is not None:
-                await self._writes(service, relation, context, mine, theirs, fresh or {})
-            if relation.is_table and context.name == "its own":
-                await self._goes_around(service, relation, theirs)
+                await self._reads(service, relation, context, target.mine, target.theirs)
+            if relation.is_table and "write" not in allowed and target.theirs is not None:
+                await self._writes(service, relation, context, target)
+            if context.name == "its own":
+                await self._flips(service, target, allowed)
+                if relation.is_table:
+                    await self._goes_around(service, relation, target.theirs)
+
+    async def _flips(self, service: str, target: Target, allowed: str) -> None:
+        relation = target.relation
+        mine, theirs, fresh = target.mine, target.theirs, None
+        if not relation.is_table and relation.has_tenant:
+            mine, theirs = {TENANT: self.own}, {TENANT: self.other}
+        if mine is None or theirs is None:
+            return
+        if target.mine_fresh and target.theirs_fresh:
+            fresh = (target.mine_fresh, target.theirs_fresh)
+        for flip in flips(relation, self.other, mine, theirs, fresh):
+            if ("write" if flip.writes else "read") not in allowed:
+                found = await self._try(partial(self._flipped, flip))
+                through = found > 0 if isinstance(found, int) else _in_the_way(found)
+                check = WRITE if flip.writes else READ
+                self._note(check, service, relation, flip.operation, f"{found}: it was reached" if through else "")
+
+    async def _flipped(self, flip: Flip) -> Any:
+        if flip.before is not None:
+            await self.connection.execute(flip.before[0], *flip.before[1])
+        await self.connection.execute(PLANS)
+        return await self.connection.fetchval(flip.text, *flip.values)
+
+    def _note(self, check: Check, service: str, relation: Relation, operation: str, how: str) -> None:
+        self.tally.note(check, service, relation.name, f"{operation}{self.way}", how)
 
     async def _reads(
         self, service: str, relation: Relation, context: Context, mine: Row | None, theirs: Row | None
@@ -145,23 +207,16 @@ class RowAttacks:
                 found = await self._try(lambda: self.connection.fetchval(text, *values))
                 closed = isinstance(found, int) and found == 0
                 how = "its own row is not seen" if closed else ""
-                self.tally.note(OWN_ROWS, service, relation.name, "read own", how)
+                self._note(OWN_ROWS, service, relation, "read own", how)
         elif relation.has_tenant:
             text = f"SELECT count(*) FROM {relation.name} WHERE {TENANT} = $1"
-            await self._counts(READ, service, relation, f"read: {context.name}", text, [OTHER])
+            await self._counts(READ, service, relation, f"read: {context.name}", text, [self.other])
         if not context.own:
             text = f"SELECT count(*) FROM (SELECT 1 FROM {relation.name} LIMIT 1) AS some"
             await self._counts(READ, service, relation, f"read anything: {context.name}", text, [])
 
-    async def _writes(
-        self,
-        service: str,
-        relation: Relation,
-        context: Context,
-        mine: Row | None,
-        theirs: Row,
-        fresh: Mapping[str, Any],
-    ) -> None:
+    async def _writes(self, service: str, relation: Relation, context: Context, target: Target) -> None:
+        mine, theirs, fresh = target.mine, target.theirs or {}, target.theirs_fresh
         where, values = _row(relation, theirs)
         column = next(iter(relation.key), relation.columns[0].name)
         change = f'UPDATE {relation.name} SET "{column}" = "{column}" WHERE {where}'
@@ -175,7 +230,7 @@ class RowAttacks:
             await self._touches(service, relation, f"upsert: {context.name}", upsert, [*theirs.values()])
         if context.own and mine is not None and relation.has_tenant:
             where, values = _row(relation, mine)
-            move = f"UPDATE {relation.name} SET {TENANT} = '{OTHER}' WHERE {where}"
+            move = f"UPDATE {relation.name} SET {TENANT} = '{self.other}' WHERE {where}"
             await self._plants(service, relation, "move to another", move, values)
 
     async def _goes_around(self, service: str, relation: Relation, theirs: Row | None) -> None:
@@ -204,7 +259,17 @@ class RowAttacks:
             )
 
         allowed = OVER_TENANTS.get((service, name), "")
-        attempts = {"row_security = off": unfiltered, "COPY": copied, "TRUNCATE": emptied, "pg_stats": statistics}
+
+        async def raw_statistics() -> Any:
+            return await connection.fetchval("SELECT count(*) FROM pg_statistic WHERE starelid = $1", relation.oid)
+
+        attempts = {
+            "row_security = off": unfiltered,
+            "COPY": copied,
+            "TRUNCATE": emptied,
+            "pg_stats": statistics,
+            "pg_statistic": raw_statistics,
+        }
         if theirs is None:
             del attempts["COPY"]
         for operation, attempt in attempts.items():
@@ -214,29 +279,26 @@ class RowAttacks:
                 continue
             found = await self._try(attempt)
             through = isinstance(found, int) and found > 0
-            self.tally.note(BYPASS, service, name, operation, "it was done" if through else "")
+            self._note(BYPASS, service, relation, operation, "it was done" if through else "")
 
     async def _counts(
         self, check: Check, service: str, relation: Relation, operation: str, text: str, values: Sequence[Any]
     ) -> None:
         found = await self._try(lambda: self.connection.fetchval(text, *values))
         through = isinstance(found, int) and found > 0
-        self.tally.note(check, service, relation.name, operation, f"{found} rows were seen" if through else "")
+        self._note(check, service, relation, operation, f"{found} rows were seen" if through else "")
 
     async def _touches(
         self, service: str, relation: Relation, operation: str, text: str, values: Sequence[Any]
     ) -> None:
         found = await self._try(lambda: self.connection.execute(text, *values))
         through = isinstance(found, str) and not found.endswith(" 0")
-        self.tally.note(WRITE, service, relation.name, operation, f"{found}" if through else "")
+        self._note(WRITE, service, relation, operation, f"{found}" if through else "")
 
     async def _plants(self, service: str, relation: Relation, operation: str, text: str, values: Sequence[Any]) -> None:
         found = await self._try(lambda: self.connection.execute(text, *values))
-        # What a constraint refuses, no policy has refused.
-        through = (isinstance(found, str) and not found.endswith(" 0")) or isinstance(
-            found, asyncpg.IntegrityConstraintViolationError
-        )
-        self.tally.note(WRITE, service, relation.name, operation, f"{found}" if through else "")
+        through = not found.endswith(" 0") if isinstance(found, str) else _in_the_way(found)
+        self._note(WRITE, service, relation, operation, f"{found}" if through else "")
 
     async def _try(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
         """What an attempt gives, or the error it meets; undone in either case."""
@@ -248,6 +310,11 @@ class RowAttacks:
             return error
         finally:
             await undo.rollback()
+
+
+def _in_the_way(found: object) -> bool:
+    """Whether a constraint refused it: then no policy has."""
+    return isinstance(found, asyncpg.IntegrityConstraintViolationError)
 
 
 def _row(relation: Relation, row: Row) -> tuple[str, list[Any]]:
