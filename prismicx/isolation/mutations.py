@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from prismicx.isolation.catalogue import Live, Relation
-from prismicx.names import Names
+from prismicx.isolation.catalogue import TENANT, Live, Relation
+from prismicx.isolation.structure import forbidden_rights
+
+ROWS = ("catalogue", "rows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,98 +19,140 @@ class Mutation:
     Attributes:
         name: what is broken, in words.
         statement: breaks it; as an administrator, in a transaction that is rolled back.
+        areas: what of `prismicx.isolation.verify.AREAS` is tried then.
     """
 
     name: str
     statement: str
+    areas: tuple[str, ...] = ("catalogue",)
 
 
-def mutations(live: Live, names: Names, database: str) -> Iterator[Mutation]:
+def mutations(live: Live) -> Iterator[Mutation]:
     """Every break of what the live catalogue knows, so that a table that is added tomorrow is broken tomorrow."""
-    users, owner = live.roles[0]["name"], names.service("owner")
+    login = live.roles[0]["name"]
     for relation in live.of_tenants:
         readers = ", ".join(f'"{row["name"]}"' for row in live.roles)
         if relation.is_table:
-            yield from _of_table(relation, users)
+            yield from _of_table(relation, login, live.version)
+            for name, result in live.proofs.items():
+                yield from _of_comparisons(relation, name, result)
         elif relation.kind == "v":
             yield Mutation(
                 f"{relation.name} has the rights of its owner",
                 f"ALTER VIEW {relation.name} RESET (security_invoker); "
                 f"ALTER VIEW {relation.name} OWNER TO CURRENT_USER",
+                ROWS,
             )
         yield Mutation(
             f"everybody reads a copy of {relation.name}",
             f"CREATE MATERIALIZED VIEW public.copied AS SELECT * FROM {relation.name}; "
             f"GRANT USAGE ON SCHEMA public TO {readers}; GRANT SELECT ON public.copied TO {readers}",
         )
-    yield from _of_functions(names)
-    for row in live.roles:
-        role = row["name"]
-        for attribute in ("SUPERUSER", "BYPASSRLS", "CREATEROLE"):
-            yield Mutation(f"{role} is {attribute}", f'ALTER ROLE "{role}" {attribute}')
-        yield Mutation(f"{role} is a member of the owner", f'GRANT "{owner}" TO "{role}"')
-        yield Mutation(f"{role} may create tables", f'GRANT CREATE ON SCHEMA prismicx TO "{role}"')
-        if row["hidden"]:
-            yield Mutation(f"what {role} runs is shown", f'ALTER ROLE "{role}" RESET track_activities')
-    yield from _of_new_tables(users)
-    if database == "management_system_repository":
-        yield from _of_schemas(users)
+        yield Mutation(f"everybody may read {relation.name}", f"GRANT SELECT ON {relation.name} TO PUBLIC")
+    for name, result in live.proofs.items():
+        yield from _of_proofs(name, result)
+    yield from _of_new_tables(login)
+    for relation in live.relations.values():
+        for trigger in relation.triggers:
+            yield from _of_trigger(relation.name, trigger)
 
 
-def _of_table(relation: Relation, login: str) -> Iterator[Mutation]:
+def _of_table(relation: Relation, login: str, version: int) -> Iterator[Mutation]:
     name = relation.name
     if relation.secured:
-        yield Mutation(f"{name} has no row security", f"ALTER TABLE {name} DISABLE ROW LEVEL SECURITY")
+        yield Mutation(f"{name} has no row security", f"ALTER TABLE {name} DISABLE ROW LEVEL SECURITY", ROWS)
     if relation.forced:
         yield Mutation(f"{name} does not force it", f"ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY")
-    yield Mutation(f"{name} has another policy", f"CREATE POLICY another ON {name} USING (true)")
-    yield Mutation(f"{name} may be emptied", f'GRANT TRUNCATE ON {name} TO "{login}"')
-    yield Mutation(f"{name} belongs to a login", f'ALTER TABLE {name} OWNER TO "{login}"')
+    yield Mutation(f"{name} has another policy", f"CREATE POLICY another ON {name} USING (true)", ROWS)
+    for right in forbidden_rights(version):
+        yield Mutation(f"{name} may be used for {right}", f'GRANT {right} ON {name} TO "{login}"')
+    yield Mutation(f"{name} may be emptied", f'GRANT TRUNCATE ON {name} TO "{login}"', ROWS)
+    yield Mutation(f"{name} belongs to a login", f'ALTER TABLE {name} OWNER TO "{login}"', ROWS)
     for policy in relation.policies:
-        if policy["condition"] == "true":
-            continue  # reports over all tenants: it is open to one login already
-        kind = "" if policy["permissive"] else " (restrictive)"
-        yield Mutation(
-            f"{name} is open in {policy['name']}{kind}", f"ALTER POLICY {policy['name']} ON {name} USING (true)"
-        )
-        if not policy["permissive"]:
-            yield Mutation(f"{name} has lost {policy['name']}", f"DROP POLICY {policy['name']} ON {name}")
+        yield from _of_policy(name, policy)
+    by = next((column.name for column in relation.columns if column.name not in (*relation.key, TENANT)), None)
+    if relation.has_tenant and by is not None:
+        # Named differently by each: an index of that name may be there.
+        yield Mutation(f"{name} has a unique index without the tenant", f'CREATE UNIQUE INDEX ON {name} ("{by}")')
+    if len(relation.key) == 1 and relation.key[0] != TENANT and not relation.is_part:
+        kind = next(column.type for column in relation.columns if column.name == relation.key[0])
+        for label, tenant in (("a table of tenants", "tenant_id VARCHAR(50) NOT NULL, "), ("a table of two", "")):
+            second = "" if tenant else f", second {kind} REFERENCES {name}"
             yield Mutation(
-                f"{name} asks one login for a proof", f"ALTER POLICY {policy['name']} ON {name} TO CURRENT_USER"
-            )
-        elif policy["command"] != "r":
-            yield Mutation(
-                f"{name} takes any row in {policy['name']}",
-                f"ALTER POLICY {policy['name']} ON {name} WITH CHECK (true)",
+                f"{label} refers to {name} without the tenant",
+                f"CREATE TABLE prismicx.tomorrow ({tenant}first {kind} REFERENCES {name}{second})",
             )
 
 
-def _of_functions(names: Names) -> Iterator[Mutation]:
-    begin = "CREATE OR REPLACE FUNCTION prismicx.proven_tenant() RETURNS TEXT LANGUAGE sql STABLE SECURITY DEFINER "
+def _of_policy(name: str, policy: Any) -> Iterator[Mutation]:
+    if policy["condition"] == "true":
+        return  # reports over all tenants: it is open to one login already
+    called = f'"{policy["name"]}" ON {name}'
+    kind = "" if policy["permissive"] else " (restrictive)"
+    yield Mutation(f"{name} is open in {policy['name']}{kind}", f"ALTER POLICY {called} USING (true)", ROWS)
+    if not policy["permissive"]:
+        yield Mutation(f"{name} has lost {policy['name']}", f"DROP POLICY {called}", ROWS)
+        yield Mutation(f"{name} asks one login for a proof", f"ALTER POLICY {called} TO CURRENT_USER", ROWS)
+    elif policy["command"] != "r":
+        yield Mutation(f"{name} takes any row in {policy['name']}", f"ALTER POLICY {called} WITH CHECK (true)", ROWS)
+        yield Mutation(f"{name} is closed in {policy['name']}", f"ALTER POLICY {called} USING (false)", ROWS)
+
+
+def _of_comparisons(relation: Relation, proof: str, result: str) -> Iterator[Mutation]:
+    """Whether there is a proof is asked once a statement, and the tenant it is for is read again with every row."""
+    asked = f"(SELECT {proof}())" + ("" if result == "boolean" else " IS NOT NULL")
+    for policy in relation.policies:
+        if relation.has_tenant and not policy["permissive"]:
+            yield Mutation(
+                f"{relation.name} compares with the setting in {policy['name']}",
+                f'ALTER POLICY "{policy["name"]}" ON {relation.name} USING ({asked}) WITH CHECK ({asked})',
+                ROWS,
+            )
+
+
+def _of_trigger(table: str, trigger: str) -> Iterator[Mutation]:
+    for name, change in {
+        "is disabled": f'ALTER TABLE {table} DISABLE TRIGGER "{trigger}"',
+        "does not fire in a replica": f'ALTER TABLE {table} ENABLE TRIGGER "{trigger}"',
+        "is gone": f'DROP TRIGGER "{trigger}" ON {table}',
+    }.items():
+        yield Mutation(f"{trigger} of {table} {name}", change)
+
+
+def _of_proofs(name: str, result: str) -> Iterator[Mutation]:
+    """Ways in which what policies ask for a proof takes a wrong one.
+
+    Args:
+        name: of the function.
+        result: the type it gives: whether there is a proof, or the tenant that is proved.
+    """
     path = "SET search_path = pg_catalog, pg_temp AS "
     tenant, proof = "current_setting('app.current_tenant_id', true)", "current_setting('app.tenant_proof', true)"
-    yield Mutation("every proof is taken", f"{begin}{path}$$SELECT {tenant}$$")
-    yield Mutation("any proof is taken", f"{begin}{path}$$SELECT {tenant} WHERE {proof} <> ''$$")
-    yield Mutation(
+    gives = "true" if result == "boolean" else tenant
+    begin = f"CREATE OR REPLACE FUNCTION {name}() RETURNS {result} LANGUAGE sql STABLE SECURITY DEFINER {path}"
+
+    def taken(what: str, condition: str) -> Mutation:
+        return Mutation(f"{name}: {what}", f"{begin}$$SELECT {gives} WHERE {condition}$$", ROWS)
+
+    def hashed(text: str, source: str) -> str:
+        return (
+            f"{proof} IN (SELECT encode(sha256(prismicx.context_pad(2) || sha256(prismicx.context_pad(1) || "
+            f"convert_to({text}, 'UTF8'))), 'hex') FROM {source})"
+        )
+
+    yield taken("every proof is taken", "true")
+    yield taken("any proof is taken", f"{proof} <> ''")
+    yield taken(
         "a proof of any backend is taken",
-        f"{begin}{path}$$SELECT {tenant} WHERE {proof} IN (SELECT encode(sha256(prismicx.context_pad(2) || "
-        f"sha256(prismicx.context_pad(1) || convert_to({tenant} || ' ' || n, 'UTF8'))), 'hex') "
-        "FROM generate_series(pg_backend_pid() - 2, pg_backend_pid() + 2) n)$$",
+        hashed(f"{tenant} || ' ' || n", "generate_series(pg_backend_pid() - 2, pg_backend_pid() + 2) n"),
     )
-    yield Mutation(
+    yield taken(
         "a proof of any tenant is taken",
-        f"{begin}{path}$$SELECT {tenant} WHERE {proof} IN (SELECT encode(sha256(prismicx.context_pad(2) || "
-        "sha256(prismicx.context_pad(1) || convert_to(t || ' ' || pg_backend_pid(), 'UTF8'))), 'hex') "
-        f"FROM unnest(ARRAY[{tenant}, 'prismicx-check-own']) t)$$",
+        hashed("t || ' ' || pg_backend_pid()", f"unnest(ARRAY[{tenant}, 'prismicx-check-own']) t"),
     )
+    yield Mutation(f"{name} may be led astray", f"ALTER FUNCTION {name}() RESET search_path")
     yield Mutation(
-        "a function with other rights",
-        "CREATE FUNCTION prismicx.leak() RETURNS BIGINT LANGUAGE sql SECURITY DEFINER AS 'SELECT 1::bigint'; "
-        "GRANT USAGE ON SCHEMA prismicx TO PUBLIC",
-    )
-    yield Mutation("a function may be led astray", "ALTER FUNCTION prismicx.proven_tenant() RESET search_path")
-    yield Mutation(
-        "there is no key", "DELETE FROM prismicx.context_key; ALTER FUNCTION prismicx.proven_tenant() STABLE"
+        f"{name}: there is no key", f"DELETE FROM prismicx.context_key; ALTER FUNCTION {name}() STABLE", ROWS
     )
 
 
@@ -119,9 +164,9 @@ def _of_new_tables(login: str) -> Iterator[Mutation]:
     give = grant + 'ALTER TABLE prismicx.tomorrow OWNER TO "{}"; '
     secure = f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; ALTER TABLE {table} FORCE ROW LEVEL SECURITY; "
     policy = f"CREATE POLICY p ON {table} USING (tenant_id = current_setting('app.current_tenant_id', true)); "
-    yield Mutation("a new table without policies", make + grant)
-    yield Mutation("a new table whose policies ask for no proof", make + grant + secure + policy)
-    yield Mutation("a new table that is a login's own", make + give.format(login) + secure + policy)
+    yield Mutation("a new table without policies", make + grant, ROWS)
+    yield Mutation("a new table whose policies ask for no proof", make + grant + secure + policy, ROWS)
+    yield Mutation("a new table that is a login's own", make + give.format(login) + secure + policy, ROWS)
     yield Mutation("a new view with other rights", make + grant + secure + policy + (
         f'CREATE VIEW prismicx.seen AS SELECT * FROM prismicx.tomorrow; GRANT SELECT ON prismicx.seen TO "{login}"'
     ))  # fmt: skip
@@ -136,22 +181,3 @@ def _of_new_tables(login: str) -> Iterator[Mutation]:
         "a new key without the tenant",
         "CREATE TABLE prismicx.tomorrow (tenant_id VARCHAR(50) NOT NULL, code TEXT UNIQUE)",
     )
-
-
-def _of_schemas(login: str) -> Iterator[Mutation]:
-    """Ways into a tenant's schema, by the function that makes tenants' roles."""
-    for name, added in {
-        "a tenant's role is everybody's": f"EXECUTE format('GRANT %I TO \"{login}\"', tenant_role);",
-        "tenants' roles are members of one another": "IF to_regrole('planted') IS NULL THEN "
-        "CREATE ROLE planted; END IF; EXECUTE format('GRANT %I TO planted', tenant_owner); "
-        "EXECUTE format('GRANT planted TO %I', tenant_role); EXECUTE format('ALTER ROLE %I INHERIT', tenant_role); "
-        "EXECUTE format('ALTER ROLE %I INHERIT', 'planted');",
-        "a tenant's role is superuser": "EXECUTE format('ALTER ROLE %I SUPERUSER', tenant_role);",
-    }.items():
-        yield Mutation(
-            name,
-            "CREATE OR REPLACE FUNCTION prismicx.create_tenant_roles(tenant_role TEXT, tenant_owner TEXT) RETURNS VOID "
-            "LANGUAGE plpgsql AS $$ BEGIN "
-            "EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT', tenant_role); "
-            f"EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT', tenant_owner); {added} END $$",
-        )
