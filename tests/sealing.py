@@ -17,9 +17,10 @@ from prismicx.sealing.keysets import Keysets
 from prismicx.sealing.sealer import Sealer
 from prismicx.settings import Settings
 from tests.key_service import KeyService
+from tests.leaks import SEALED
 from tests.support import administrator
 
-SECRET = "the-cat-is-on-the-mat"
+SECRET = SEALED
 PAGE = {"ssn": SECRET, "n": 1}
 
 

@@ -46,15 +46,19 @@ def verify(door: Door, html: Path | None, broken: bool, seed: int) -> None:
 
 def _tested(door: Door, found: SelfTest) -> None:
     def text(_: object) -> None:
-        rows = [{"mutation": name, "noticed by": noticed or "NOBODY"} for name, noticed in found.mutations]
+        rows = [{"mutation": name, "noticed by": ", ".join(noticed) or "NOBODY"} for name, noticed in found.mutations]
         table(rows, ["mutation", "noticed by"])
-        mark = "✗" if found.survivors else "✓"
+        for name in found.idle:
+            click.echo(f"✗ {name} noticed nothing")
+        for what, why in found.untried.items():
+            click.echo(f"· not tried: {what}: {why}")
+        mark = "✓" if found.ok else "✗"
         click.echo(
             f"\n{mark} {len(found.mutations)} mutations, {len(found.survivors)} survivors, {found.seconds:.1f} s"
         )
 
     door.show(found.as_json(), text)
-    if found.survivors:
+    if not found.ok:
         sys.exit(1)
 
 

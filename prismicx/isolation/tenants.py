@@ -102,10 +102,15 @@ async def _remove_from_postgres(settings: Settings, endpoints: Endpoints, names:
         for tenant_id in tenants:
             await admin.execute(f'DROP VIEW IF EXISTS user_extensions."{names.extensions_view(tenant_id)}"')
         await admin.execute("RESET ROLE")
-        await admin.execute(
-            "DELETE FROM user_preferences.preferences WHERE user_id IN "
-            "(SELECT id FROM user_data.users WHERE tenant_id = ANY ($1))", tenants,
-        )  # fmt: skip
+        for table, column, parent in (
+            ("user_preferences.preferences", "user_id", "user_data.users"),
+            ("user_extensions.extension_metrics", "extension_id", "user_extensions.extensions"),
+            ("user_extensions.practicality_factors", "extension_id", "user_extensions.extensions"),
+        ):
+            await admin.execute(
+                f"DELETE FROM {table} WHERE {column} IN (SELECT id FROM {parent} WHERE tenant_id = ANY ($1))", tenants
+            )
+        await admin.execute("DELETE FROM user_extensions.extensions WHERE tenant_id = ANY ($1)", tenants)
         await admin.execute("DELETE FROM user_data.users WHERE tenant_id = ANY ($1)", tenants)
     url = endpoints.postgres.postgres(names.server_wide("management_system_repository"))
     async with postgres.connect(url, settings.connect_timeout) as admin:

@@ -50,9 +50,12 @@ async def _tried(connection: Connection, become: str, text: str) -> str:
     try:
         # Who reads the trail now is not to be waited for, nor to wait.
         await connection.execute(f"SET LOCAL lock_timeout = '500ms'; {become}")
-        await connection.execute(text)
-    except asyncpg.InsufficientPrivilegeError:
-        return ""
+        try:
+            await connection.execute(text)
+        except asyncpg.LockNotAvailableError:
+            raise
+        except asyncpg.PostgresError:
+            return ""
     finally:
         await undo.rollback()
     return "it was done"

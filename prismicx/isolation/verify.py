@@ -9,7 +9,7 @@ from prismicx.audit.once import recorded_apart
 from prismicx.credentials import CONTEXT, Credentials
 from prismicx.engines import mongo, postgres
 from prismicx.engines.context import ContextKey
-from prismicx.engines.endpoints import Endpoints
+from prismicx.engines.endpoints import Endpoints, locate_pooler
 from prismicx.engines.postgres import Connection
 from prismicx.isolation import (
     accounts,
@@ -32,6 +32,7 @@ from prismicx.isolation.documents import attack_documents, attack_names
 from prismicx.isolation.functions import check_functions
 from prismicx.isolation.grants import check_grants
 from prismicx.isolation.logins import attack_logins
+from prismicx.isolation.pooled_rows import attack_pooled_rows
 from prismicx.isolation.pools import attack_pools, make_users
 from prismicx.isolation.roles import check_roles
 from prismicx.isolation.rows import RowAttacks
@@ -106,6 +107,10 @@ async def verify(
         progress("pools")
         await make_users(px, made)
         await attack_pools(px, made, seed, tally)
+        pooler = locate_pooler(settings)
+        if pooler is not None:
+            progress("rows behind the pooler")
+            await attack_pooled_rows(px, made, settings, endpoints, pooler, tally)
         progress("logins of MongoDB")
         await attack_logins(px, made, settings, endpoints, tally)
         progress("shared collections")

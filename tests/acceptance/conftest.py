@@ -30,14 +30,14 @@ class Prismicx:
     data: Path
 
     def __call__(
-        self, *words: str, check: int | None = 0, typed: str | None = None
+        self, *words: str, check: int | None = 0, typed: str | None = None, seconds: float = 120
     ) -> subprocess.CompletedProcess[str]:
         environ = {key: value for key, value in os.environ.items() if not key.startswith("PRISMICX_")}
         if "PRISMICX_MONGO_ENGINE" in os.environ:
             environ["PRISMICX_MONGO_ENGINE"] = os.environ["PRISMICX_MONGO_ENGINE"]
         done = subprocess.run(
             [COMMAND, *words, "--data", self.data],
-            capture_output=True, text=True, timeout=120, env=environ, cwd=tempfile.gettempdir(), check=False,
+            capture_output=True, text=True, timeout=seconds, env=environ, cwd=tempfile.gettempdir(), check=False,
             input=typed,
         )  # fmt: skip
         if "--show-secrets" not in words:
@@ -46,8 +46,8 @@ class Prismicx:
             assert done.returncode == check, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def json(self, *words: str) -> Any:
-        return json.loads(self(*words, "--json").stdout)
+    def json(self, *words: str, seconds: float = 120) -> Any:
+        return json.loads(self(*words, "--json", seconds=seconds).stdout)
 
     def error(self, *words: str, code: int) -> dict[str, str]:
         done = self(*words, "--json", check=code)

@@ -9,6 +9,7 @@ import random
 import shutil
 import socket
 import subprocess
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 
 from prismicx.engines.endpoints import locate
 from prismicx.errors import Unavailable
+from prismicx.isolation.verify import verify
 from prismicx.platform import Platform, open_platform
 from prismicx.settings import Settings
 from tests.support import add_user
@@ -117,6 +119,16 @@ async def test_the_whole_platform_works_behind_it(pooled: Platform, pair: tuple[
         extension = await tenant.extensions.create(user.id, type="widget", name="clock")
         assert (await tenant.extensions.get(extension.id)).name == "clock"
         assert await tenant.systems.list() == []
+
+
+async def test_nothing_gets_through_behind_it(settings: Settings, pooler: str) -> None:
+    report = await verify(replace(settings, postgres_pooler_url=pooler), locate(settings))
+    assert [*report.breaches] == []
+    behind = Counter(check for check, _, _, operation in report.attempts if operation.endswith("behind the pooler"))
+    assert behind["rows.read"] > 20
+    assert behind["rows.write"] > 20
+    assert behind["rows.own"] > 2
+    assert {target for check, _, target, _ in report.attempts if check == "transport.live"} >= {"the pooler"}
 
 
 async def test_a_pooler_in_the_servers_place_is_refused(settings: Settings, pooler: str) -> None:

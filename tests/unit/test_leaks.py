@@ -10,7 +10,7 @@ import sys
 import tempfile
 import traceback
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,10 +22,14 @@ from pymongo.errors import OperationFailure
 
 from prismicx import Denied, InvalidInput
 from prismicx.credentials import Credentials, generate, scram_verifier
+from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import Endpoint
+from prismicx.keys import root
+from prismicx.keys.wrapping import new_version
+from prismicx.sealing import keyset
 from prismicx.secret import MASK, Secret, without_frames
 from prismicx.settings import Settings, load
-from tests.leaks import Hunt, Leaks, Processes, Records
+from tests.leaks import PROOF, Hunt, Leaks, Processes, Records, current
 
 SECRET = "Zq7-geheim_" + "x9" * 6
 
@@ -89,6 +93,41 @@ def test_what_a_credentials_file_holds_is_planted(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(f"pwd={held.require('mongo', 'prismicx_tasks')}")
     (leak,) = Leaks(tmp_path / "kept").search(tmp_path)
     assert str(leak) == "the mongo password of prismicx_tasks, plain, in a.log"
+
+
+@pytest.mark.parametrize("form", [bytes.hex, lambda key: base64.b64encode(b"x" + key).decode()])
+def test_a_key_is_found_in_hex_and_in_base64(leaks: Leaks, tmp_path: Path, form: Callable[[bytes], str]) -> None:
+    key = bytes(range(200, 232))
+    leaks.plant(key, "a wrapping key")
+    (tmp_path / "a.log").write_text(f"key={form(key)}")
+    assert {leak.secret for leak in leaks.search(tmp_path)} == {"a wrapping key"}
+
+
+def test_what_a_file_of_a_root_key_holds_is_planted(tmp_path: Path) -> None:
+    root.make_file(tmp_path / "root.key")
+    (tmp_path / "a.log").write_text(f"opened by {(tmp_path / 'root.key').read_text()}")
+    found = Leaks(tmp_path / "kept").search(tmp_path)
+    assert {(leak.secret, leak.place) for leak in found} == {("a root key", "a.log")}
+
+
+def test_keys_and_proofs_are_planted_where_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    planted: dict[str | bytes, str] = {}
+    monkeypatch.setattr(current(), "plant", lambda secret, what: planted.update({secret: what}))
+    made = keyset.generate("acme", "users")
+    proof = ContextKey("a secret").proof("acme", 1)
+    version = new_version(0.0)
+    assert planted[proof] == PROOF
+    assert planted[version.material] == "a root key, a key of a store or a wrapping key"
+    assert {what for what in planted.values() if "keyset" in what} == {"a key of a keyset of class users"}
+    assert not any(secret == made.plain for secret in planted)
+
+
+def test_a_proof_may_stand_in_the_servers_own_log_and_nowhere_else(tmp_path: Path) -> None:
+    kept = Leaks(tmp_path / "kept")
+    kept.plant("0123456789abcdef" * 4, PROOF)
+    for name in ("postgres.log", "other.log"):
+        (tmp_path / name).write_text("SET LOCAL app.tenant_proof = '" + "0123456789abcdef" * 4 + "'")
+    assert places(kept, tmp_path) == {"other.log"}
 
 
 def test_a_leak_in_a_log_record_or_its_error_is_found(leaks: Leaks, log: logging.Logger) -> None:
