@@ -20,11 +20,13 @@ class Mutation:
         name: what is broken, in words.
         statement: breaks it; as an administrator, in a transaction that is rolled back.
         areas: what of `prismicx.isolation.verify.AREAS` is tried then.
+        only: the relation whose rows are attacked; all unless given.
     """
 
     name: str
     statement: str
     areas: tuple[str, ...] = ("catalogue",)
+    only: str = ""
 
 
 def mutations(live: Live) -> Iterator[Mutation]:
@@ -42,6 +44,7 @@ def mutations(live: Live) -> Iterator[Mutation]:
                 f"ALTER VIEW {relation.name} RESET (security_invoker); "
                 f"ALTER VIEW {relation.name} OWNER TO CURRENT_USER",
                 ROWS,
+                relation.name,
             )
         yield Mutation(
             f"everybody reads a copy of {relation.name}",
@@ -60,14 +63,14 @@ def mutations(live: Live) -> Iterator[Mutation]:
 def _of_table(relation: Relation, login: str, version: int) -> Iterator[Mutation]:
     name = relation.name
     if relation.secured:
-        yield Mutation(f"{name} has no row security", f"ALTER TABLE {name} DISABLE ROW LEVEL SECURITY", ROWS)
+        yield Mutation(f"{name} has no row security", f"ALTER TABLE {name} DISABLE ROW LEVEL SECURITY", ROWS, name)
     if relation.forced:
         yield Mutation(f"{name} does not force it", f"ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY")
-    yield Mutation(f"{name} has another policy", f"CREATE POLICY another ON {name} USING (true)", ROWS)
+    yield Mutation(f"{name} has another policy", f"CREATE POLICY another ON {name} USING (true)", ROWS, name)
     for right in forbidden_rights(version):
         yield Mutation(f"{name} may be used for {right}", f'GRANT {right} ON {name} TO "{login}"')
-    yield Mutation(f"{name} may be emptied", f'GRANT TRUNCATE ON {name} TO "{login}"', ROWS)
-    yield Mutation(f"{name} belongs to a login", f'ALTER TABLE {name} OWNER TO "{login}"', ROWS)
+    yield Mutation(f"{name} may be emptied", f'GRANT TRUNCATE ON {name} TO "{login}"', ROWS, name)
+    yield Mutation(f"{name} belongs to a login", f'ALTER TABLE {name} OWNER TO "{login}"', ROWS, name)
     for policy in relation.policies:
         yield from _of_policy(name, policy)
     by = next((column.name for column in relation.columns if column.name not in (*relation.key, TENANT)), None)
@@ -89,13 +92,15 @@ def _of_policy(name: str, policy: Any) -> Iterator[Mutation]:
         return  # reports over all tenants: it is open to one login already
     called = f'"{policy["name"]}" ON {name}'
     kind = "" if policy["permissive"] else " (restrictive)"
-    yield Mutation(f"{name} is open in {policy['name']}{kind}", f"ALTER POLICY {called} USING (true)", ROWS)
+    yield Mutation(f"{name} is open in {policy['name']}{kind}", f"ALTER POLICY {called} USING (true)", ROWS, name)
     if not policy["permissive"]:
-        yield Mutation(f"{name} has lost {policy['name']}", f"DROP POLICY {called}", ROWS)
-        yield Mutation(f"{name} asks one login for a proof", f"ALTER POLICY {called} TO CURRENT_USER", ROWS)
+        yield Mutation(f"{name} has lost {policy['name']}", f"DROP POLICY {called}", ROWS, name)
+        yield Mutation(f"{name} asks one login for a proof", f"ALTER POLICY {called} TO CURRENT_USER", ROWS, name)
     elif policy["command"] != "r":
-        yield Mutation(f"{name} takes any row in {policy['name']}", f"ALTER POLICY {called} WITH CHECK (true)", ROWS)
-        yield Mutation(f"{name} is closed in {policy['name']}", f"ALTER POLICY {called} USING (false)", ROWS)
+        yield Mutation(
+            f"{name} takes any row in {policy['name']}", f"ALTER POLICY {called} WITH CHECK (true)", ROWS, name
+        )
+        yield Mutation(f"{name} is closed in {policy['name']}", f"ALTER POLICY {called} USING (false)", ROWS, name)
 
 
 def _of_comparisons(relation: Relation, proof: str, result: str) -> Iterator[Mutation]:
@@ -107,6 +112,7 @@ def _of_comparisons(relation: Relation, proof: str, result: str) -> Iterator[Mut
                 f"{relation.name} compares with the setting in {policy['name']}",
                 f'ALTER POLICY "{policy["name"]}" ON {relation.name} USING ({asked}) WITH CHECK ({asked})',
                 ROWS,
+                relation.name,
             )
 
 
@@ -164,9 +170,9 @@ def _of_new_tables(login: str) -> Iterator[Mutation]:
     give = grant + 'ALTER TABLE prismicx.tomorrow OWNER TO "{}"; '
     secure = f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; ALTER TABLE {table} FORCE ROW LEVEL SECURITY; "
     policy = f"CREATE POLICY p ON {table} USING (tenant_id = current_setting('app.current_tenant_id', true)); "
-    yield Mutation("a new table without policies", make + grant, ROWS)
-    yield Mutation("a new table whose policies ask for no proof", make + grant + secure + policy, ROWS)
-    yield Mutation("a new table that is a login's own", make + give.format(login) + secure + policy, ROWS)
+    yield Mutation("a new table without policies", make + grant, ROWS, table)
+    yield Mutation("a new table whose policies ask for no proof", make + grant + secure + policy, ROWS, table)
+    yield Mutation("a new table that is a login's own", make + give.format(login) + secure + policy, ROWS, table)
     yield Mutation("a new view with other rights", make + grant + secure + policy + (
         f'CREATE VIEW prismicx.seen AS SELECT * FROM prismicx.tomorrow; GRANT SELECT ON prismicx.seen TO "{login}"'
     ))  # fmt: skip

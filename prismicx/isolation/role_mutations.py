@@ -84,7 +84,7 @@ def tenant_mutations(live: Live, names: Names) -> Iterator[Mutation]:
             yield Mutation(f"{role} is {attribute}", f'{make}ALTER ROLE "{role}" {attribute}')
     for granted, to in (
         (user, other), (user, login), (user, names.service("fleet")), (owner, systems), (owner, other), (owner, user),
-        (systems, other), (names.service("fleet"), other), ("pg_read_all_stats", user),
+        (systems, owner), (names.service("fleet"), other), ("pg_read_all_stats", user),
     ):  # fmt: skip
         yield Mutation(f"{to} is a member of {granted}", f'{make}GRANT "{granted}" TO "{to}"')
     yield Mutation(f"{user} reads a table of all", f'{make}GRANT SELECT ON public.tenant_systems TO "{user}"')

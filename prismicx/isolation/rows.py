@@ -76,6 +76,7 @@ class RowAttacks:
         key: of the platform's proofs.
         own, other: the tenant that attacks, and the one that is attacked.
         way: how the server is reached, where that is not by its own address; for what is told.
+        only: the relation that is attacked; all unless given.
     """
 
     connection: Connection
@@ -86,6 +87,7 @@ class RowAttacks:
     own: str = OWN
     other: str = OTHER
     way: str = ""
+    only: str = ""
 
     async def run(self) -> None:
         """Make rows of two tenants and attack those of the second."""
@@ -105,7 +107,8 @@ class RowAttacks:
         await self._analyse()
         roles = [row["name"] for row in self.live.roles]
         for rights in await self.connection.fetch(sql.some_column, roles, [item.oid for item in self.live.of_tenants]):
-            if rights["reads"] or rights["writes"]:
+            wanted = self.only in ("", self.live.relations[rights["oid"]].name)
+            if wanted and (rights["reads"] or rights["writes"]):
                 oid = rights["oid"]
                 target = Target(
                     self.live.relations[oid],
@@ -117,7 +120,7 @@ class RowAttacks:
 
     async def _analyse(self) -> None:
         """Statistics of what was made, or there would be none to look for; they are gone with the transaction."""
-        tables = [relation.name for relation in self.live.of_tenants if relation.is_table]
+        tables = [item.name for item in self.live.of_tenants if item.is_table and self.only in ("", item.name)]
         if tables:
             await self.connection.execute(f"SET LOCAL default_statistics_target = 1; ANALYZE {', '.join(tables)}")
 

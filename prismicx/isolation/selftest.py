@@ -169,13 +169,19 @@ async def _in_postgres(bench: _Bench, database: str) -> None:
         if database == TENANT_SCHEMAS:
             broken += tenant_mutations(live, names)
         for mutation in broken:
-            tally = await _attacked(connection, bench.settings, database, mutation.statement, mutation.areas)
-            before = set[str]().union(*(tried[area] for area in mutation.areas))
+            statement, areas, only = mutation.statement, mutation.areas, mutation.only
+            tally = await _attacked(connection, bench.settings, database, statement, areas, only)
+            before = set[str]() if only else set[str]().union(*(tried[area] for area in areas))
             bench.note(f"{database}: {mutation.name}", tally, before - {key[0] for key in tally.attempts})
 
 
 async def _attacked(
-    connection: Connection, settings: Settings, database: str, statement: str, areas: Collection[str]
+    connection: Connection,
+    settings: Settings,
+    database: str,
+    statement: str,
+    areas: Collection[str],
+    only: str = "",
 ) -> Tally:
     async def nobody() -> Collection[str]:
         """The tenants of a scratch platform, before any is made."""
@@ -186,7 +192,7 @@ async def _attacked(
     try:
         if statement:
             await connection.execute(statement)
-        await attack_database(connection, settings, database, nobody, tally, areas)
+        await attack_database(connection, settings, database, nobody, tally, areas, only)
     except asyncpg.PostgresError as error:
         # An attack that could not even begin has noticed; a break that could not be made has not.
         raise Conflict(

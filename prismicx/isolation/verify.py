@@ -133,12 +133,14 @@ async def attack_database(
     tenants: Callable[[], Awaitable[Collection[str]]],
     tally: Tally,
     areas: Collection[str] = AREAS,
+    only: str = "",
 ) -> None:
     """Everything about one PostgreSQL database, on an administrator's connection in a transaction.
 
     Args:
         tenants: gives the ids of all tenants, as the registry has them.
         areas: some of `AREAS`.
+        only: the relation whose rows are attacked; all unless given.
     """
     names = Names(settings.namespace)
     key = ContextKey(Credentials(settings.credentials_file).require(CONTEXT, names.service(CONTEXT)))
@@ -152,7 +154,7 @@ async def attack_database(
         await check_grants(connection, names, database, tally)
         await attack_trail(connection, live, names, tally)
     if "rows" in areas:
-        await RowAttacks(connection, live, names, key, tally).run()
+        await RowAttacks(connection, live, names, key, tally, only=only).run()
     if "schemas" in areas and database == TENANT_SCHEMAS:
         await SchemaAttacks(connection, live, names, tenants, tally).run()
 
