@@ -24,10 +24,12 @@ import pytest
 
 from prismicx import doctor
 from prismicx.engines import mongo, postgres
-from prismicx.engines.endpoints import Endpoints, locate, locate_keys
+from prismicx.engines.endpoints import Endpoint, Endpoints, locate, locate_keys
 from prismicx.engines.transport import Transport
 from prismicx.errors import Denied, Unavailable
 from prismicx.isolation.scratch import drop_namespace
+from prismicx.isolation.transport import attack_connections
+from prismicx.isolation.values import Tally
 from prismicx.platform import open_platform
 from prismicx.settings import Settings, load
 from tests.support import fill, insight, task
@@ -355,3 +357,27 @@ async def test_on_loopback_doctor_says_plaintext(servers: Settings) -> None:
     found = await doctor.state(servers)
     assert found.postgres.transport == found.mongo.transport == "plaintext, on this machine only"
     assert found.postgres.weakness is None
+
+
+async def test_isolation_verify_tries_to_connect_without_tls_and_by_another_authority(
+    authority: Authority, plain: Endpoints
+) -> None:
+    with front("postgres", plain, authority.good) as first, front("mongo", plain, authority.good) as second:
+        urls = []
+        for url, port, options in (
+            (plain.postgres.url, first.port, f"sslmode=verify-full&sslrootcert={authority.ca}"),
+            (plain.mongo.url, second.port, f"directConnection=true&tls=true&tlsCAFile={authority.ca}"),
+        ):
+            parts = urlsplit(url)
+            there = parts.netloc.replace(f":{parts.port}", f":{port}")
+            urls.append(Endpoint(parts._replace(netloc=there, query=options).geturl(), "url"))
+        tally = Tally()
+        await attack_connections(Settings(connect_timeout=5.0), Endpoints(*urls), tally)
+    assert {(target, operation) for _, _, target, operation in tally.attempts} == {
+        (engine, operation)
+        for engine in ("PostgreSQL", "MongoDB")
+        for operation in ("connect", "show a certificate of another authority", "connect without TLS")
+    }
+    # The front of PostgreSQL lets those through who do not ask for TLS, as a server with `host` lines does.
+    assert [(item.target, item.operation) for item in tally.breaches] == [("PostgreSQL", "connect without TLS")]
+    assert tally.untried == {}
