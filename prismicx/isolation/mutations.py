@@ -104,16 +104,20 @@ def _of_policy(name: str, policy: Any) -> Iterator[Mutation]:
 
 
 def _of_comparisons(relation: Relation, proof: str, result: str) -> Iterator[Mutation]:
-    """Whether there is a proof is asked once a statement, and the tenant it is for is read again with every row."""
-    asked = f"(SELECT {proof}())" + ("" if result == "boolean" else " IS NOT NULL")
+    """What is proved is asked once a statement, and rows are compared with a setting that is read again with each."""
+    asked = {f"(SELECT {proof}())" + ("" if result == "boolean" else " IS NOT NULL"): "compares with the setting"}
+    if result != "boolean":  # the planner compares the two with one another, once
+        asked[f"{TENANT} = (SELECT {proof}())"] = "is equal to both"
     for policy in relation.policies:
         if relation.has_tenant and not policy["permissive"]:
-            yield Mutation(
-                f"{relation.name} compares with the setting in {policy['name']}",
-                f'ALTER POLICY "{policy["name"]}" ON {relation.name} USING ({asked}) WITH CHECK ({asked})',
-                ROWS,
-                relation.name,
-            )
+            called = f'"{policy["name"]}" ON {relation.name}'
+            for condition, what in asked.items():
+                yield Mutation(
+                    f"{relation.name} {what} in {policy['name']}",
+                    f"ALTER POLICY {called} USING ({condition}) WITH CHECK ({condition})",
+                    ROWS,
+                    relation.name,
+                )
 
 
 def _of_trigger(table: str, trigger: str) -> Iterator[Mutation]:

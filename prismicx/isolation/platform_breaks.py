@@ -45,7 +45,7 @@ def _outliving() -> Iterator[None]:
 @contextmanager
 def _unchecked() -> Iterator[None]:
     """Statements are sent unread."""
-    with patch.object(scoped_sql, "check", lambda _: None):
+    with patch.object(scoped_sql, "check", lambda _, **__: None):
         yield
 
 

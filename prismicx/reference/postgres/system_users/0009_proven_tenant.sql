@@ -1,6 +1,8 @@
 -- The proof and the tenant it proves are one value. A policy that only asks whether there is a proof is answered once a
 -- statement, but the setting beside it is read again with every row, and the statement itself may change it between. So
--- what rows are compared with is what was proved, read in the moment in which it was proved.
+-- what rows are compared with is what was proved, read in the moment in which it was proved. Not by `=`: the planner would
+-- see that the setting and what was proved are equal to the same column, compare these two once, and rows with the
+-- setting alone.
 CREATE FUNCTION prismicx.proven_tenant() RETURNS TEXT
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -22,8 +24,8 @@ COMMENT ON FUNCTION prismicx.proven_tenant() IS 'The tenant that app.tenant_proo
 REVOKE ALL ON FUNCTION prismicx.proven_tenant() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION prismicx.proven_tenant() TO prismicx_users, prismicx_extensions;
 
-ALTER POLICY proven_context ON user_data.users USING (tenant_id = (SELECT prismicx.proven_tenant()));
-ALTER POLICY proven_context ON user_extensions.extensions USING (tenant_id = (SELECT prismicx.proven_tenant()));
+ALTER POLICY proven_context ON user_data.users USING (tenant_id IS NOT DISTINCT FROM (SELECT prismicx.proven_tenant()));
+ALTER POLICY proven_context ON user_extensions.extensions USING (tenant_id IS NOT DISTINCT FROM (SELECT prismicx.proven_tenant()));
 -- Children look at their parent, and its policies hold inside of theirs: what they find there is the proven tenant's.
 ALTER POLICY proven_context ON user_preferences.preferences USING ((SELECT prismicx.proven_tenant()) IS NOT NULL);
 ALTER POLICY proven_context ON user_extensions.extension_metrics
