@@ -34,6 +34,11 @@ def test_a_password_is_read_from_standard_input(prismicx: Prismicx, ada: str) ->
     done = typed(prismicx, "a bad password\n", "user", "login", "ada@people.test", "--tenant", "people", "--json")
     assert done.returncode == 5
     assert json.loads(done.stderr)["error"]["code"] == "user.login_refused"
+    verify = ("user", "verify-password", ada, "--tenant", "people", "--json")
+    done = typed(prismicx, "a good password\n", *verify)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"matches": True}), done.stderr
+    done = typed(prismicx, "a bad password\n", *verify)
+    assert (done.returncode, json.loads(done.stdout)) == (5, {"matches": False}), done.stderr
     done = typed(prismicx, "short\n", "user", "set-password", ada, "--tenant", "people")
     assert done.returncode == 2
     assert "short\n" not in done.stderr
@@ -45,6 +50,8 @@ def test_a_user_is_changed_and_found(prismicx: Prismicx, ada: str) -> None:
     after = prismicx.json(*words, "--metadata", '{"a": [1]}')
     assert (after["last_name"], after["metadata"]) == ("Lovelace", {"a": [1]})
     assert prismicx.error(*words, code=4)["code"] == "user.changed"
+    cleared = prismicx.json("user", "update", ada, "--tenant", "people", "--first-name", "", "--last-name", "")
+    assert (cleared["first_name"], cleared["last_name"], cleared["metadata"]) == (None, None, {"a": [1]})
     for who in ("ada", "ADA@people.test", ada):
         assert prismicx.json("user", "show", who, "--tenant", "people")["id"] == ada
     assert prismicx.json("user", "deactivate", ada, "--tenant", "people")["status"] == "inactive"
@@ -74,6 +81,45 @@ def test_preferences(prismicx: Prismicx, ada: str) -> None:
     assert prismicx.json("preference", "get", ada, "columns", "--tenant", "people") == 3
 
 
+def test_types_of_preferences(prismicx: Prismicx, ada: str, tmp_path: Path) -> None:
+    at = ("--tenant", "people")
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"enum": ["en", "de"]}')
+    assert prismicx.json("preference", "types") == {"types": []}
+    words = ("preference", "register", "language", "--schema", str(schema))
+    assert prismicx.error(*words, "--default", '"fr"', code=2)["code"] == "preference.invalid"
+    assert prismicx.json(*words, "--default", '"en"') == {"registered": "language"}
+    (held,) = prismicx.json("preference", "types")["types"]
+    assert (held["key"], held["schema"], held["default"], held["secret"]) == (
+        "language", {"enum": ["en", "de"]}, "en", False,
+    )  # fmt: skip
+    assert prismicx.json("preference", "get", ada, "language", *at) == "en"
+    assert prismicx.error("preference", "set", ada, 'language="fr"', *at, code=2)["code"] == "preference.invalid"
+    defaults = ("tenant", "update", "people", "--settings")
+    for wrong in ('{"preferences": {"language": "fr"}}', '{"preferences": 5}'):
+        assert prismicx.error(*defaults, wrong, code=2)["code"] == "preference.invalid"
+    assert prismicx.json("preference", "unregister", "language") == {"unregistered": "language"}
+    missing = prismicx.error("preference", "unregister", "language", code=3)
+    assert missing["code"] == "preference.type_unknown"
+    prismicx("preference", "set", ada, 'language="fr"', *at)
+    schema.write_text("{")
+    assert prismicx.error(*words, code=2)["code"] == "usage.json"
+
+
+def test_users_are_found_by_what_is_secret(prismicx: Prismicx, ada: str) -> None:
+    at = ("--tenant", "people")
+    prismicx("preference", "set", ada, 'token="abc"', "--secret", *at)
+    assert prismicx.json("preference", "find", "token", '"abc"', *at) == {"users": [ada]}
+    assert prismicx.json("preference", "find", "token", '"abd"', *at) == {"users": []}
+    assert prismicx("preference", "find", "token", '"abc"', *at).stdout == f"{ada}\n"
+
+
+def test_one_key_is_given_once(prismicx: Prismicx, ada: str) -> None:
+    done = prismicx("preference", "set", ada, "a=1", "a=2", "--tenant", "people", check=2)
+    assert "a is given twice" in done.stderr
+    assert "a" not in prismicx.json("preference", "list", ada, "--tenant", "people")
+
+
 @pytest.mark.parametrize(
     ("words", "exit_code", "code"),
     [
@@ -87,6 +133,13 @@ def test_preferences(prismicx: Prismicx, ada: str) -> None:
         (("user", "delete", "00000000-0000-0000-0000-000000000000"), 3, "user.unknown"),
         (("user", "list", "--after", "x"), 2, "page.cursor_invalid"),
         (("user", "list", "--limit", "0"), 2, "page.limit_invalid"),
+        (("user", "list", "--text", "\udcff"), 2, "user.invalid"),
+        (("user", "show", "\udcff"), 2, "user.invalid"),
+        (
+            ("user", "create", "--username", "x", "--email", "x@y.z", "--metadata", '{"a": ' + "1" * 5_000 + "}"),
+            2,
+            "usage.json",
+        ),
         (("preference", "list", "x"), 2, "user.id_invalid"),
         (("preference", "set", "00000000-0000-0000-0000-000000000000", "a=1"), 3, "user.unknown"),
         (("preference", "set", "00000000-0000-0000-0000-000000000000", "a=dark"), 2, "usage.json"),
