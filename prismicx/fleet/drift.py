@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prismicx.engines.postgres import PooledConnection
-from prismicx.fleet.plan import queries
+from prismicx.engines.postgres import Pool, PooledConnection
+from prismicx.errors import Conflict
 from prismicx.names import Names
+from prismicx.statements import Statements
 from prismicx.systems.ddl import Roles, repair
 from prismicx.systems.definitions import Definitions
 from prismicx.systems.differences import Difference
-from prismicx.systems.drift import differences_at, hashes_at
+from prismicx.systems.drift import differences_at, hashes_at, hashes_of_many
 from prismicx.systems.step import Place, place_of
+
+queries = Statements(__package__, "queries.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,34 @@ class Drift:
     drifted: tuple[Drifted, ...]
     untried: tuple[str, ...]
     between: tuple[str, ...]
+
+
+def drifted(tenant_id: str, version: str | None) -> Conflict:
+    """The error for a tenant that is left out because its schema drifted: nobody tried a step from there."""
+    return Conflict(
+        "system.drift",
+        f"the schema is not what {version} makes: prismicx system drift --tenant {tenant_id}",
+        "mend it with the statements of --repair-sql, or force the step",
+    )
+
+
+async def drifted_among(
+    pool: Pool, names: Names, system_id: str, system_type: str, held: Mapping[str, str], connections: int
+) -> list[str]:
+    """Those of the tenants whose schemas are not what their versions make; versions that were never tried pass.
+
+    Args:
+        held: by tenant, the version it has.
+        connections: how many may be used at once.
+    """
+    expected = {row["version"]: row["shape_hash"] for row in await pool.fetch(queries.shape_hashes, system_id)}
+    places = {
+        tenant_id: place_of(names, tenant_id, system_id, system_type)
+        for tenant_id, version in held.items()
+        if version in expected
+    }
+    found = await hashes_of_many(pool, [*places.values()], connections)
+    return [name for name, place in places.items() if found.get(place.schema) != expected[held[name]]]
 
 
 async def find_drift(

@@ -11,17 +11,18 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
 from prismicx.audit.tracing import Trace, audited
 from prismicx.checks import check_id
 from prismicx.clock import utc_now
-from prismicx.engines.postgres import Connection, Postgres
+from prismicx.engines.postgres import Connection, Pool, Postgres
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
-from prismicx.fleet.drift import Drift, find_drift
-from prismicx.fleet.plan import Planner, queries
+from prismicx.fleet.drift import Drift, find_drift, queries
+from prismicx.fleet.look import Look
+from prismicx.fleet.plan import Planner
 from prismicx.fleet.runner import Progress, Runner, Where
 from prismicx.fleet.values import (
     ACTIONS,
@@ -33,15 +34,17 @@ from prismicx.fleet.values import (
     Rollout,
     Selection,
     State,
+    grouped,
 )
+from prismicx.fleet.ways import ways_of
 from prismicx.names import Names
 from prismicx.systems.catalogue import DATABASE, unknown_system, version_id
 from prismicx.systems.installation import INSTALLED, Installations
-from prismicx.systems.package import NOTHING
-from prismicx.systems.path import find_path
-from prismicx.systems.step import Phase, place_of
-from prismicx.systems.way import phases_of_way, removal
+from prismicx.systems.step import place_of
 from prismicx.tenants.registry import Registry
+
+_FRESH = timedelta(seconds=5)
+"""A plan that is no older has looked at the schemas just now: looking again would take as long as many a step."""
 
 _POLL = 0.5
 """Seconds between two looks at whether somebody paused or aborted the rollout."""
@@ -134,7 +137,7 @@ class Fleet:
                 queries.add_tenants, key, moment, [tenant_id for tenant_id, _ in tenants],
                 [number for _, number in tenants], [versions[tenant_id] for tenant_id, _ in tenants],
             )  # fmt: skip
-        return await self._run(await self.get(key), progress)
+        return await self._run(await self.get(key), progress, planned=plan.made_at)
 
     @audited("rollout.resume", subject="rollout_id", given=("retry_failed",), told=_outcome)
     async def resume(
@@ -154,7 +157,7 @@ class Fleet:
         rollout = await self.get(rollout_id)
         open_ones = rollout.tenants - rollout.done
         if rollout.status == "aborted" or not (open_ones if retry_failed else open_ones - rollout.failed):
-            if rollout.status in ("running", "paused"):
+            if rollout.status in ("running", "paused", "interrupted"):
                 await self._set_status(rollout.rollout_id, "finished", None, ("running", "paused"))
                 return await self.get(rollout.rollout_id)
             raise Conflict("rollout.ended", f"the rollout {rollout.rollout_id} is {rollout.status}", "plan another one")
@@ -191,16 +194,21 @@ class Fleet:
         counts: Any = await pool.fetchrow(_of_rollout(queries.counts), key)
         # Tenants go on after a rollout that is finished: what it did stays done.
         done = counts["tenants"] - counts["failed"] if row["status"] == "finished" else counts["done"]
+        status: State = "interrupted" if row["status"] == "running" and not row["is_worked_on"] else row["status"]
         return Rollout(
-            key, row["system_id"], row["action"], row["version"], row["status"], row["reason"], counts["tenants"],
+            key, row["system_id"], row["action"], row["version"], status, row["reason"], counts["tenants"],
             done, counts["failed"], row["created_at"].replace(tzinfo=UTC),
             row["updated_at"].replace(tzinfo=UTC), row["finished_at"] and row["finished_at"].replace(tzinfo=UTC),
             Options.from_json(row["options"]),
         )  # fmt: skip
 
     async def list(self, system_id: str | None = None, *, limit: int = 20) -> list[Rollout]:
-        """The latest rollouts, the newest first."""
-        pool = await self._postgres.pool("reporting", DATABASE)
+        """The latest rollouts, the newest first.
+
+        Raises:
+            NotFound: ``system.unknown``.
+        """
+        pool = await self._known(system_id)
         return [await self.get(row["rollout_id"]) for row in await pool.fetch(queries.rollouts, system_id, limit)]
 
     async def failures(self, rollout_id: uuid.UUID | str) -> Sequence[Failures]:
@@ -211,8 +219,12 @@ class Fleet:
         return grouped([(row["error_code"], row["error_message"], row["tenant_id"]) for row in rows])
 
     async def status(self, system_id: str | None = None) -> Sequence[Standing]:
-        """How many tenants have which version in which state."""
-        pool = await self._postgres.pool("reporting", DATABASE)
+        """How many tenants have which version in which state.
+
+        Raises:
+            NotFound: ``system.unknown``.
+        """
+        pool = await self._known(system_id)
         rows = await pool.fetch(queries.overview, system_id)
         names = ("system_id", "version", "status", "tenants", "with_error")
         return [Standing(*(row[name] for name in names)) for row in rows]
@@ -238,11 +250,16 @@ class Fleet:
         Raises:
             NotFound: ``system.unknown``.
         """
+        pool = await self._known(system_id)
+        async with pool.acquire() as connection:
+            return await find_drift(connection, self._names, system_id, tenants)
+
+    async def _known(self, system_id: str | None) -> Pool:
+        """The pool that reads over all tenants, if the system that is named is there."""
         pool = await self._postgres.pool("reporting", DATABASE)
         if system_id is not None and await pool.fetchrow(queries.system, system_id) is None:
             raise unknown_system(system_id)
-        async with pool.acquire() as connection:
-            return await find_drift(connection, self._names, system_id, tenants)
+        return pool
 
     async def _stop(self, rollout_id: uuid.UUID | str, status: State) -> Rollout:
         rollout = await self.get(rollout_id)
@@ -259,7 +276,13 @@ class Fleet:
         return done is not None
 
     async def _run(
-        self, rollout: Rollout, progress: Told, *, resuming: bool = False, retry_failed: bool = False
+        self,
+        rollout: Rollout,
+        progress: Told,
+        *,
+        planned: datetime | None = None,
+        resuming: bool = False,
+        retry_failed: bool = False,
     ) -> Rollout:
         async with self._working(rollout.rollout_id) as watch:
             if retry_failed:
@@ -271,7 +294,9 @@ class Fleet:
             rows = await reading.fetch(_of_rollout(queries.open_tenants), rollout.rollout_id)
             waiting = [row for row in rows if row["error_code"] is None]
             told = Progress(rollout.tenants, rollout.done, rollout.failed)
-            runner = await self._runner(rollout, told, progress)
+            system: Any = await reading.fetchrow(queries.system, rollout.system_id)
+            runner = await self._runner(rollout, system["type"], told, progress)
+            look = Look(reading, self._registry, self._names, rollout, system["type"], runner)
             allowed = rollout.options.allowed_failures(rollout.tenants)
             waves = [(number, [*group]) for number, group in groupby(waiting, key=lambda row: row["wave"])]
             told.waves = max((number for number, _ in waves), default=-1) + 1
@@ -280,20 +305,22 @@ class Fleet:
             try:
                 for number, group in waves:
                     told.wave = number + 1
+                    fresh = planned is not None and utc_now().replace(tzinfo=UTC) - planned < _FRESH
+                    ready = await look.ready([row["tenant_id"] for row in group], schemas=not fresh)
                     last = number + 1 == told.waves
-                    failed = await runner.wave([(row["tenant_id"], _where(row)) for row in group], allowed, last=last)
-                    reason = _reason(runner, allowed, failed, len(group), last)
+                    failed = await runner.wave(ready, allowed, last=last)
+                    reason = _reason(runner, allowed, failed, len(ready), last)
                     if reason or runner.stop.is_set():
                         break
             finally:
                 watcher.cancel()
                 await asyncio.gather(watcher, return_exceptions=True)
-        ended = await self.get(rollout.rollout_id)
-        if ended.status == "running" or (ended.status == "paused" and ended.done == ended.tenants):
-            # What somebody else asked for meanwhile stays, unless there is nothing left to stop.
-            status: State = "paused" if reason else "finished"
-            await self._set_status(rollout.rollout_id, status, reason or None, (ended.status,))
             ended = await self.get(rollout.rollout_id)
+            if ended.status == "running" or (ended.status == "paused" and ended.done == ended.tenants):
+                # What somebody else asked for meanwhile stays, unless there is nothing left to stop.
+                status: State = "paused" if reason else "finished"
+                await self._set_status(rollout.rollout_id, status, reason or None, (ended.status,))
+                ended = await self.get(rollout.rollout_id)
         return ended
 
     @asynccontextmanager
@@ -313,22 +340,14 @@ class Fleet:
             await asyncio.sleep(_POLL)
         stop.set()
 
-    async def _runner(self, rollout: Rollout, told: Progress, progress: Told) -> Runner:
+    async def _runner(self, rollout: Rollout, system_type: str, told: Progress, progress: Told) -> Runner:
         pool = await self._postgres.pool("reporting", DATABASE)
-        system: Any = await pool.fetchrow(queries.system, rollout.system_id)
-        migrations = await pool.fetch(queries.migrations, rollout.system_id)
-        target = None if rollout.version is None else version_id(rollout.system_id, rollout.version)
-        snapshot = await pool.fetchval(queries.snapshot, target)
-        ways: dict[str | None, list[Phase]] = {}
-
-        def way(here: str | None) -> list[Phase]:
-            if here not in ways:
-                ways[here] = _phases(rollout, migrations, here, snapshot)
-            return ways[here]
 
         async def now(tenants: Sequence[str]) -> dict[str, Where]:
             rows = await pool.fetch(queries.holding, rollout.system_id, tenants)
-            return {row["tenant_id"]: _where(row) for row in rows}
+            # What is removed is removed as a whole, whichever phases were done.
+            whole = rollout.version is None
+            return {row["tenant_id"]: (_where(row)[0], 0) if whole else _where(row) for row in rows}
 
         def recorded(tenant_id: str, code: str | None = None) -> None:
             details = {"system": rollout.system_id, "action": rollout.action, "version": rollout.version}
@@ -344,39 +363,17 @@ class Fleet:
             recorded(tenant_id, code)
             writer = await self._postgres.pool("fleet", DATABASE)
             await writer.execute(queries.note_failure, rollout.rollout_id, tenant_id, code[:50], text, utc_now())
+            if "." in code:
+                return  # it was refused before anything was tried: nothing is wrong with the installation
             installing = rollout.action == "install"
             await self._installations(tenant_id).record_failure(rollout.system_id, rollout.version, installing, text)
 
         return Runner(
             postgres=self._postgres,
-            place=lambda tenant_id: place_of(self._names, tenant_id, rollout.system_id, system["type"]),
-            way=way, now=now, done=recorded, failed=failed, options=rollout.options, told=told, progress=progress,
+            place=lambda tenant_id: place_of(self._names, tenant_id, rollout.system_id, system_type),
+            way=await ways_of(pool, rollout), now=now, done=recorded, failed=failed, options=rollout.options, told=told,
+            progress=progress,
         )  # fmt: skip
-
-
-def grouped(items: Sequence[tuple[str, str, str]]) -> list[Failures]:
-    """Code, message and tenant of each failure, grouped by code and what the message says before it gets particular."""
-    found: dict[tuple[str, str], tuple[str, list[str]]] = {}
-    for code, message, tenant_id in items:
-        cause = message.partition("; ")[0]
-        found.setdefault((code, cause), (message, []))[1].append(tenant_id)
-    return [Failures(code, message, tuple(tenants)) for (code, _), (message, tenants) in found.items()]
-
-
-def _phases(rollout: Rollout, migrations: Sequence[Any], here: str | None, snapshot: str | None) -> list[Phase]:
-    system_id = rollout.system_id
-    if rollout.version is None:
-        return [] if here is None else [removal(system_id, here)]
-    if here is None and rollout.action != "install":
-        raise Conflict("rollout.moved", f"it has no {system_id} any more", "plan another rollout")
-    steps = find_path(system_id, migrations, here or NOTHING, rollout.version)
-    wrong_way = "up" if rollout.action == "rollback" else "down"
-    if any(step.direction == wrong_way for step in steps):
-        raise Conflict(
-            "rollout.moved", f"it has {system_id} {here} meanwhile, beyond {rollout.version}", "plan another rollout"
-        )
-    chosen = "{}" if here is None else None
-    return phases_of_way(system_id, steps, snapshot, configuration=chosen, features=chosen)
 
 
 def _of_rollout(statement: str) -> str:

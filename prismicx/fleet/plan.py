@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from packaging.version import Version
 
+from prismicx.clock import utc_now
 from prismicx.engines.postgres import Pool, PooledConnection
-from prismicx.errors import Conflict, NotFound, PrismicXError
-from prismicx.fleet.values import Action, Blocked, Group, Options, Plan, Selection
+from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, PrismicXError
+from prismicx.fleet.drift import drifted, drifted_among, queries
+from prismicx.fleet.values import INVALID, Action, Blocked, Group, Options, Plan, Selection
 from prismicx.names import Names
-from prismicx.statements import Statements
 from prismicx.systems.catalogue import DEPRECATED, unknown_system
 from prismicx.systems.declarations import Declaration, stored_choices, stored_declaration
-from prismicx.systems.drift import hashes_of_many
 from prismicx.systems.installation import INSTALLED
 from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
@@ -27,6 +28,7 @@ from prismicx.systems.requirements import (
     check_absent,
     check_compatible,
     check_dependencies,
+    check_direction,
     check_offered,
     check_type_free,
     check_unneeded,
@@ -35,11 +37,8 @@ from prismicx.systems.requirements import (
     platform_parts,
 )
 from prismicx.systems.secrets import sealed_keys
-from prismicx.systems.step import place_of
 from prismicx.tenants.registry import Registry
 from prismicx.tenants.values import Status
-
-queries = Statements("prismicx.fleet", "queries.sql")
 
 
 @dataclass(slots=True)
@@ -81,34 +80,53 @@ class Planner:
         """See `prismicx.fleet.fleet.Fleet.plan`."""
         async with self._pool.acquire() as connection:
             known = await _known(connection, system_id, action, version)
-            candidates, done = await _candidates(connection, known, action)
-            if not candidates and not selection.tenants and action != "install":
-                return _made(known, action, [], [], done, options, [], named=False)
-            # Whom nothing is to be done for need not be asked about, unless they were named.
-            wanted = selection.tenants or (None if action == "install" else tuple(candidates))
-            meant = await self._registry.standings(
-                wanted, tiers=selection.tiers, regions=selection.regions, tags=selection.tags
-            )
+            await self._check_canaries(selection, options)
+            candidates = await _candidates(connection, known, action)
+            # Whom nothing is to be done for need not be asked about, unless they are to be counted.
+            everybody = selection.all_tenants and action != "install"
+            wanted = tuple(candidates) if everybody else selection.tenants or None
+            meant = {} if wanted == () else await self._meant(selection, wanted)
             for tenant_id in selection.tenants:
                 if tenant_id not in meant:
-                    raise NotFound(
-                        "tenant.unknown",
-                        f"there is no tenant {tenant_id}",
-                        "prismicx tenant list shows those there are",
-                    )
+                    raise _unknown_tenant(tenant_id)
+            done, there = await _there_already(connection, known, action, selection, meant)
             named = bool(selection.tenants)
-            groups, blocked = await self._sorted(connection, known, action, meant, candidates, named)
+            meant = {tenant_id: status for tenant_id, status in meant.items() if tenant_id not in there}
+            groups, blocked = await self._sorted(connection, known, action, meant, candidates, named, options.force)
         if known.target is not None and not options.force:
             await self._leave_out_drifted(known, groups, blocked, options)
         ways = [_group(known, here, tenants) for here, tenants in groups.items() if tenants]
         tenants = [tenant_id for group in ways for tenant_id in group.tenants]
         return _made(known, action, ways, blocked, done, options, tenants, named=named)
 
+    async def _meant(self, selection: Selection, wanted: Sequence[str] | None) -> dict[str, Status]:
+        return await self._registry.standings(
+            wanted, tiers=selection.tiers, regions=selection.regions, tags=selection.tags
+        )
+
+    async def _check_canaries(self, selection: Selection, options: Options) -> None:
+        """See that every canary is among the tenants that are meant, whether or not something is to be done for it."""
+        if not options.canaries:
+            return
+        known = await self._registry.standings(options.canaries)
+        meant = selection.tenants or await self._meant(selection, options.canaries)
+        for tenant_id in options.canaries:
+            if tenant_id not in known:
+                raise _unknown_tenant(tenant_id)
+            if tenant_id not in meant:
+                raise InvalidInput(
+                    INVALID,
+                    f"the canary {tenant_id} is not among the tenants that are meant",
+                    "take it out, or select it, too",
+                )
+
     async def _sorted(
         self, connection: PooledConnection, known: _Known, action: Action, meant: Mapping[str, Status],
-        candidates: Mapping[str, Any], named: bool,
+        candidates: Mapping[str, Any], named: bool, force: bool,
     ) -> tuple[dict[str | None, list[str]], list[Blocked]]:  # fmt: skip
         """Tenants by the version they have, and those for whom nothing can be done."""
+        if not meant:
+            return {}, []
         others = await _others(connection, known)
         unfinished = {row["tenant_id"]: row for row in await connection.fetch(queries.unfinished, _id(known))}
         published = by_system(await connection.fetch(queries.versions_of, _needs(known)))
@@ -120,14 +138,17 @@ class Planner:
                 continue
             here = row["version"] if row is not None and row["status"] == INSTALLED else None
             try:
-                _check_state(tenant_id, meant[tenant_id])
-                _check_row(known, action, tenant_id, row)
-                _check_unfinished(known, tenant_id, here, unfinished.get(tenant_id))
+                check_state(tenant_id, meant[tenant_id])
+                if not (force and action == "uninstall"):  # then it is removed in whatever state it is
+                    _check_row(known, action, tenant_id, row)
+                    _check_unfinished(known, tenant_id, here, unfinished.get(tenant_id))
+                elif row is None:
+                    raise not_installed(tenant_id, _id(known))
                 _check_others(known, action, tenant_id, others.get(tenant_id, {}), published)
                 if known.target is not None:
                     find_path(_id(known), known.migrations, here or NOTHING, known.target_version)
             except PrismicXError as error:
-                blocked.append(Blocked(tenant_id, here, error.code, error.message))
+                blocked.append(Blocked(tenant_id, here, error.code, error.message, error.exit_code))
                 continue
             groups.setdefault(here, []).append(tenant_id)
         return groups, blocked
@@ -136,23 +157,13 @@ class Planner:
         self, known: _Known, groups: dict[str | None, list[str]], blocked: list[Blocked], options: Options
     ) -> None:
         """Block tenants whose schemas are not what their versions make: nobody tried a step from there."""
-        expected = {
-            row["version"]: row["shape_hash"] for row in await self._pool.fetch(queries.shape_hashes, _id(known))
-        }
+        held = {tenant_id: here for here, tenants in groups.items() if here for tenant_id in tenants}
         kind = known.system["type"]
-        places = {
-            tenant_id: place_of(self._names, tenant_id, _id(known), kind)
-            for here, tenants in groups.items()
-            if here in expected
-            for tenant_id in tenants
-        }
-        found = await hashes_of_many(self._pool, [*places.values()], options.concurrency)
-        for here, tenants in groups.items():
-            for tenant_id in [name for name in tenants if name in places]:
-                if found.get(places[tenant_id].schema) != expected.get(here):
-                    tenants.remove(tenant_id)
-                    reason = f"the schema is not what {here} makes: prismicx system drift --tenant {tenant_id}"
-                    blocked.append(Blocked(tenant_id, here, "system.drift", reason))
+        for tenant_id in await drifted_among(self._pool, self._names, _id(known), kind, held, options.concurrency):
+            here = held[tenant_id]
+            groups[here].remove(tenant_id)
+            error = drifted(tenant_id, here)
+            blocked.append(Blocked(tenant_id, here, error.code, error.message, error.exit_code))
 
 
 async def _known(connection: PooledConnection, system_id: str, action: Action, version: str | None) -> _Known:
@@ -169,14 +180,30 @@ async def _known(connection: PooledConnection, system_id: str, action: Action, v
     return _Known(system, versions, await connection.fetch(queries.migrations, system_id), target)
 
 
-async def _candidates(connection: PooledConnection, known: _Known, action: Action) -> tuple[dict[str, Any], int]:
-    """Rows of the ledger that are not where the action leads, and how many are there already."""
+async def _candidates(connection: PooledConnection, known: _Known, action: Action) -> dict[str, Any]:
+    """Rows of the ledger that are not where the action leads."""
     if action in ("install", "uninstall"):
         rows = await connection.fetch(queries.holders, _id(known))
-        return {row["tenant_id"]: row for row in rows}, 0
+    else:
+        rows = await connection.fetch(queries.not_at, _id(known), known.target["version_id"])
+    return {row["tenant_id"]: row for row in rows}
+
+
+async def _there_already(
+    connection: PooledConnection, known: _Known, action: Action, selection: Selection, meant: Mapping[str, Status]
+) -> tuple[int, set[str]]:
+    """How many of the tenants that are meant are where the action leads, and which, where not all are meant."""
+    if action in ("install", "uninstall"):
+        return 0, set()
     target = known.target["version_id"]
-    rows = await connection.fetch(queries.not_at, _id(known), target)
-    return {row["tenant_id"]: row for row in rows}, await connection.fetchval(queries.count_at, _id(known), target)
+    if selection.all_tenants:
+        return await connection.fetchval(queries.count_at, _id(known), target), set()
+    rows = await connection.fetch(queries.tenants_at, _id(known), target, list(meant))
+    return len(rows), {row["tenant_id"] for row in rows}
+
+
+def _unknown_tenant(tenant_id: str) -> NotFound:
+    return NotFound("tenant.unknown", f"there is no tenant {tenant_id}", "prismicx tenant list shows those there are")
 
 
 async def _others(connection: PooledConnection, known: _Known) -> dict[str, dict[str, tuple[str, Held]]]:
@@ -198,12 +225,19 @@ def _concerned(known: _Known, action: Action, row: Any, named: bool) -> bool:
     if row["status"] != INSTALLED:
         return True
     here, there = known.number(row["version"]), known.number(known.target_version)
-    return here < there if action == "upgrade" else here > there
+    return named or (here < there if action == "upgrade" else here > there)
 
 
-def _check_state(tenant_id: str, status: Status) -> None:
+def check_state(tenant_id: str, status: Status) -> None:
+    """See that a tenant's data may be reached; coded as `prismicx.tenants.registry.Registry.routable` does.
+
+    Raises:
+        Denied: ``tenant.suspended`` or ``tenant.inactive``.
+        Conflict: ``tenant.provisioning``.
+    """
     if status != "active":
-        raise Conflict(f"tenant.{status}", f"{tenant_id} is {status}")
+        branch = Conflict if status == "provisioning" else Denied
+        raise branch(f"tenant.{status}", f"{tenant_id} is {status}")
 
 
 def _check_row(known: _Known, action: Action, tenant_id: str, row: Any) -> None:
@@ -214,8 +248,12 @@ def _check_row(known: _Known, action: Action, tenant_id: str, row: Any) -> None:
     if row is None:
         raise not_installed(tenant_id, _id(known))
     if not installed:
-        raise Conflict("system.failed", f"the installation of {_id(known)} for {tenant_id} failed: install it again")
+        raise Conflict(
+            "system.failed",
+            f"the installation of {_id(known)} for {tenant_id} failed: install it again, or uninstall it with --force",
+        )
     if known.target is not None:
+        check_direction(_id(known), action, row["version"], known.target_version)
         held = stored_choices(row["configurations"], None)
         known.declared().changed(held, None, None, unread=sealed_keys(held))
 
@@ -229,7 +267,11 @@ def _check_unfinished(known: _Known, tenant_id: str, here: str | None, begun: An
         [] if known.target is None else find_path(_id(known), known.migrations, here or NOTHING, known.target_version)
     )
     if not path or path[0].version_to != target or back != here:
-        raise Conflict("system.unfinished", f"{tenant_id} is between {here} and {target}: bring it to {target} first")
+        raise Conflict(
+            "system.unfinished",
+            f"{tenant_id} is between {here or 'nothing'} and {target}: bring it to {target} first, "
+            "or uninstall it with --force",
+        )
 
 
 def _check_others(
@@ -249,9 +291,10 @@ def _check_others(
 def _group(known: _Known, here: str | None, tenants: list[str]) -> Group:
     if known.target is None:
         return Group(here, (), False, tuple(tenants))
-    at_once = here is None and bool(known.target["has_snapshot"])
+    if here is None and known.target["has_snapshot"]:
+        seconds = json.loads(known.target["locks"]).get("snapshot", 0.0) / 1000
+        return Group(here, (known.target_version,), True, tuple(tenants), seconds=seconds)
     steps = find_path(_id(known), known.migrations, here or NOTHING, known.target_version)
-    path = (known.target_version,) if at_once else tuple(step.version_to for step in steps)
     rows = {row["version"]: row for row in known.versions}
     locks: dict[str, Any] = {}
     milliseconds = 0.0
@@ -260,7 +303,7 @@ def _group(known: _Known, here: str | None, tenants: list[str]) -> Group:
         if row["locks"] is not None:
             locks[step.version_to] = json.loads(row["locks"])[step.direction]
             milliseconds += row["milliseconds"]
-    return Group(here, path, at_once, tuple(tenants), locks, milliseconds / 1000)
+    return Group(here, tuple(step.version_to for step in steps), False, tuple(tenants), locks, milliseconds / 1000)
 
 
 def _made(
@@ -270,9 +313,22 @@ def _made(
     order = [NOTHING, *sorted({row["version"] for row in known.versions}, key=Version)]
     groups.sort(key=lambda group: order.index(group.version_from or NOTHING))
     waves = tuple(tuple(wave) for wave in options.in_waves(tenants, named))
-    seconds = sum(group.seconds * len(group.tenants) for group in groups) / options.concurrency
+    each = {tenant_id: group.seconds for group in groups for tenant_id in group.tenants}
+    # A wave begins when the one before it has ended.
+    seconds = sum(sum(each[name] for name in wave) / min(options.concurrency, len(wave)) for wave in waves)
     version = None if known.target is None else known.target_version
-    return Plan(_id(known), action, version, tuple(groups), tuple(blocked), done, waves, options, seconds)
+    return Plan(
+        _id(known),
+        action,
+        version,
+        tuple(groups),
+        tuple(blocked),
+        done,
+        waves,
+        options,
+        seconds,
+        utc_now().replace(tzinfo=UTC),
+    )
 
 
 def _id(known: _Known) -> str:

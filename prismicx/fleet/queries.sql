@@ -32,10 +32,16 @@ ORDER BY t.tenant_id
 -- name: count_at
 SELECT count(*) FROM public.tenant_systems WHERE system_id = $1 AND version_id = $2 AND status = 'installed'
 
+-- name: tenants_at
+SELECT tenant_id FROM public.tenant_systems
+WHERE system_id = $1 AND version_id = $2 AND status = 'installed' AND tenant_id = ANY ($3::text[])
+
 -- name: holders
-SELECT t.tenant_id, t.status, v.version, t.configurations
-FROM public.tenant_systems t JOIN public.system_versions v ON v.version_id = t.version_id
-WHERE t.system_id = $1
+-- Those included whose first installation was cut off between two phases.
+SELECT tenant_id, coalesce(t.status, 'unfinished') AS status, v.version, t.configurations
+FROM (SELECT * FROM public.tenant_systems WHERE system_id = $1) t
+FULL JOIN (SELECT tenant_id FROM prismicx.unfinished_steps WHERE system_id = $1) u USING (tenant_id)
+LEFT JOIN public.system_versions v ON v.version_id = t.version_id
 
 -- name: others
 SELECT t.tenant_id, t.system_id, s.type, v.version, v.dependencies
@@ -59,7 +65,11 @@ FROM unnest($3::text[], $4::integer[], $5::text[]) AS given (tenant_id, wave, ve
 
 -- name: rollout
 SELECT r.rollout_id, r.system_id, r.action, v.version, r.version_id, r.status, r.reason, r.options::text AS options,
-       r.created_at, r.updated_at, r.finished_at
+       r.created_at, r.updated_at, r.finished_at,
+       -- The lock of `try_lock`, as its 64 bits are told.
+       EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+               WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.classid::bigint << 32 | l.objid::bigint
+                   = hashtextextended('prismicx rollout ' || r.rollout_id, 0)) AS is_worked_on
 FROM prismicx.rollouts r LEFT JOIN public.system_versions v ON v.version_id = r.version_id
 WHERE r.rollout_id = $1
 
@@ -71,7 +81,9 @@ SELECT rollout_id FROM prismicx.rollouts WHERE ($1::text IS NULL OR system_id = 
 -- with it.
 WITH of_rollout AS (
     SELECT rt.tenant_id, rt.wave, rt.error_code, rt.error_message, r.system_id, t.version_id, t.status,
-           CASE WHEN r.version_id IS NULL THEN t.tenant_id IS NULL
+           CASE WHEN r.version_id IS NULL THEN t.tenant_id IS NULL AND NOT EXISTS (
+                    SELECT FROM prismicx.unfinished_steps u
+                    WHERE u.tenant_id = rt.tenant_id AND u.system_id = r.system_id)
                 ELSE t.version_id = r.version_id AND t.status = 'installed' END IS TRUE AS done
     FROM prismicx.rollout_tenants rt
     JOIN prismicx.rollouts r ON r.rollout_id = rt.rollout_id

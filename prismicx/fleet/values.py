@@ -12,12 +12,14 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from prismicx.checks import check_text
-from prismicx.errors import InvalidInput, quoted
+from prismicx.errors import Conflict, InvalidInput, quoted
 from prismicx.names import check_tenant_id
 
 Action = Literal["install", "upgrade", "rollback", "uninstall"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
-State = Literal["running", "paused", "finished", "aborted"]
+State = Literal["running", "paused", "finished", "aborted", "interrupted"]
+"""``interrupted`` is one that should run, and whose process is no more."""
+
 
 INVALID = "rollout.invalid"
 
@@ -141,7 +143,7 @@ class Group:
     Attributes:
         path: the versions on the way, the first one left out; empty where the system is removed.
         from_snapshot: the version is made at once, not by its history.
-        locks: what each step locks and rewrites, as its trial showed; by version, table and kind.
+        locks: what each step locks and rewrites, as its trial showed; by version, table and kind. None from a snapshot.
         seconds: an estimate, from trials on empty tables: at least so long.
     """
 
@@ -155,12 +157,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A tenant that is left out, and why."""
+    """A tenant that is left out, and why.
+
+    Attributes:
+        code, exit_code: of the error that the tenant by itself would meet.
+    """
 
     tenant_id: str
     version: str | None
     code: str
     reason: str
+    exit_code: int = Conflict.exit_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +178,7 @@ class Plan:
         done: how many tenants are there already.
         waves: ids of the tenants, wave by wave.
         seconds: an estimate of the time; see `Group`.
+        made_at: when the tenants were looked at, aware, UTC.
     """
 
     system_id: str
@@ -182,6 +190,7 @@ class Plan:
     waves: tuple[tuple[str, ...], ...]
     options: Options
     seconds: float
+    made_at: datetime
 
     @property
     def tenants(self) -> int:
@@ -233,6 +242,15 @@ class Failures:
     code: str
     message: str
     tenants: tuple[str, ...]
+
+
+def grouped(items: Sequence[tuple[str, str, str]]) -> list[Failures]:
+    """Code, message and tenant of each failure, grouped by code and what the message says before it gets particular."""
+    found: dict[tuple[str, str], tuple[str, list[str]]] = {}
+    for code, message, tenant_id in items:
+        cause = message.partition("; ")[0]
+        found.setdefault((code, cause), (message, []))[1].append(tenant_id)
+    return [Failures(code, message, tuple(tenants)) for (code, _), (message, tenants) in found.items()]
 
 
 def _amount(text: object, of: int) -> int:

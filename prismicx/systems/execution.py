@@ -16,8 +16,10 @@ from prismicx.clock import utc_now
 from prismicx.engines.postgres import Connection, Pool, PooledConnection, Postgres
 from prismicx.errors import Unavailable
 from prismicx.systems.catalogue import DATABASE
+from prismicx.systems.guard import REFUSED, refusal_of
 from prismicx.systems.patience import PASSING
 from prismicx.systems.phases import with_schema
+from prismicx.systems.repeatable import still_to_do
 from prismicx.systems.step import LAST, Limits, Phase, Place, lacks_runner, ledger, literal, making, message, settings
 
 RECYCLED_AFTER = 400
@@ -66,7 +68,7 @@ class Link:
             await self._reset()
             raise
         except asyncpg.PostgresError as error:
-            if error.sqlstate in MOVED:
+            if error.sqlstate in MOVED or error.sqlstate in REFUSED:
                 await self._reset()
             else:
                 self._drop()  # what a script prepared in the session outlives its transaction
@@ -75,11 +77,11 @@ class Link:
             self._drop()
             raise
 
-    async def ask(self, text: str) -> Any:
+    async def ask(self, text: str, *arguments: object) -> Any:
         """The first value of the first row of an answer; errors as `send`."""
         connection = await self._opened()
         try:
-            return await connection.fetchval(text)
+            return await connection.fetchval(text, *arguments)
         except LOST as error:
             self._drop()
             raise lost(error) from error
@@ -133,8 +135,19 @@ async def perform(link: Link, place: Place, phase: Phase, limits: Limits) -> Non
     Raises:
         asyncpg.PostgresError: what the server said; ``55P03`` when somebody else changes the schema, ``PX001`` when the
             tenant is not where the phase begins, ``PX002`` when it is between two versions.
+        Conflict: ``system.type_taken`` or ``system.dependency`` when other systems of the tenant are in the way.
         Unavailable: ``postgres.lost``.
     """
+    try:
+        await _perform(link, place, phase, limits)
+    except asyncpg.PostgresError as error:
+        refusal = refusal_of(error)
+        if refusal is not None:
+            raise refusal from error
+        raise
+
+
+async def _perform(link: Link, place: Place, phase: Phase, limits: Limits) -> None:
     if not phase.concurrent:
         if phase.expected is None and not phase.number:
             await link.send(making(place.owner))
@@ -182,7 +195,8 @@ def is_small(phase: Phase) -> bool:
 async def perform_together(link: Link, phases: Sequence[tuple[Place, Phase]], limits: Limits) -> None:
     """Perform small phases of several tenants in one message, each in a transaction of its own.
 
-    After an error those before it are done and those after it are not; the ledger tells which. Errors as `perform`.
+    After an error those before it are done and those after it are not; the ledger tells which. Errors as `perform`,
+    but ``PX003`` or ``PX004`` where other systems of the tenant are in the way.
     """
     messages = [
         message(await link.context(place.tenant_id), place, phase, limits, utc_now()) for place, phase in phases
@@ -195,12 +209,6 @@ async def _alone(link: Link, place: Place, phase: Phase, limits: Limits) -> None
         f"SET lock_timeout = {limits.lock}; SET statement_timeout = {limits.statement}; "
         f'SET ROLE "{place.owner}"; SET search_path = "{place.schema}"'
     )
-    if phase.index is not None:
-        index = '"' + phase.index.replace('"', '""') + '"'
-        name = literal(f'"{place.schema}".{index}')
-        valid = await link.ask(f"SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass({name})")  # noqa: S608
-        if valid:
-            return
-        if valid is False:  # what an attempt that failed has left
-            await link.send(f"DROP INDEX CONCURRENTLY {index}")
-    await link.send(with_schema(phase.script, place.schema))
+    statement = with_schema(phase.script, place.schema)
+    for text in await still_to_do(link.ask, place.schema, statement):
+        await link.send(text)

@@ -28,6 +28,7 @@ from prismicx.systems.declarations import Choices
 from prismicx.systems.drift import check_no_drift
 from prismicx.systems.execution import LOST, Link, lost, perform, stepping
 from prismicx.systems.failure import failure_of
+from prismicx.systems.guard import guard_of, refusal_of, related_versions
 from prismicx.systems.installed import Installation, choices_of, declared_of, installation_of
 from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
@@ -239,7 +240,8 @@ class Installations:
                 if held is None:
                     raise not_installed(self._tenant_id, system_id)
                 check_unneeded(self._tenant_id, system_id, await self._installed(connection))
-                phase = removal(system_id, held["version"])
+                guard = guard_of(system_id, None, await related_versions(connection, system_id, None))
+                phase = removal(system_id, held["version"], guard)
                 await connection.execute(settings(_LIMITS) + body(place, phase, utc_now()))
                 self._known.forget((self._tenant_id, system["type"]))
 
@@ -276,6 +278,9 @@ class Installations:
         except LOST as error:
             raise lost(error) from error
         except asyncpg.PostgresError as error:
+            refusal = refusal_of(error)
+            if refusal is not None:
+                raise refusal from error
             failure = failure_of(error)
             await self.record_failure(system_id, version, installing, failure)
             raise Conflict(
@@ -329,7 +334,7 @@ class Installations:
             check_type_free(self._tenant_id, system["type"], other)
         elif held is None:
             raise not_installed(self._tenant_id, system_id)
-        await self._check_needs(connection, system_id, target)
+        guard = await self._check_needs(connection, system_id, target)
         chosen = await changed_choices(
             self._sealer, system_id, declared_of(target), choices_of(held), change.configuration, change.features
         )
@@ -341,7 +346,7 @@ class Installations:
             await check_no_drift(connection, place, version_id(system_id, held["version"]))
         configuration, features = _columns(chosen)
         snapshot = None if held else await connection.fetchval(queries.snapshot, target["version_id"])
-        phases = phases_of_way(system_id, steps, snapshot, configuration=configuration, features=features)
+        phases = phases_of_way(system_id, steps, snapshot, configuration=configuration, features=features, guard=guard)
         begun = await connection.fetchval(queries.phases_done, system_id) or 0
         if begun or any(phase.concurrent for phase in phases):
             return place, phases[begun:]
@@ -349,8 +354,9 @@ class Installations:
             await connection.execute(settings(_LIMITS) + body(place, phase, utc_now()))
         return place, []
 
-    async def _check_needs(self, connection: PooledConnection, system_id: str, target: Any) -> None:
-        """See that a version has what it needs, and that what needs the system takes this version."""
+    async def _check_needs(self, connection: PooledConnection, system_id: str, target: Any) -> str | None:
+        """See that a version has what it needs, and that what needs the system takes this version; how that is seen
+        again where a step is a transaction of its own."""
         needed, found = json.loads(target["compatibility"] or "{}"), platform_parts(connection.get_server_version())
         check_compatible(system_id, target["version"], needed, found)
         wanted = held_of(system_id, target)
@@ -358,8 +364,9 @@ class Installations:
         await connection.execute(queries.hold_versions, list(wanted.dependencies))
         installed = await self._installed(connection)
         installed.pop(system_id, None)
-        published = await connection.fetch(queries.versions_of, list(wanted.dependencies))
-        check_dependencies(self._tenant_id, wanted, installed, by_system(published))
+        related = await related_versions(connection, system_id, wanted)
+        check_dependencies(self._tenant_id, wanted, installed, by_system(related))
+        return guard_of(system_id, wanted, related)
 
     async def _installed(self, connection: PooledConnection) -> dict[str, Held]:
         return {

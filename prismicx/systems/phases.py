@@ -68,17 +68,6 @@ def is_concurrent(statement: Any) -> bool:
     return False
 
 
-def built_index(phase: Phase) -> str | None:
-    """The name of the index that a phase builds; None where it builds none.
-
-    A build that fails leaves the index behind, invalid: it has to be dropped before the phase is run again.
-    """
-    if not phase.concurrent:
-        return None
-    name: str = _statement(phase).index_stmt.idxname
-    return name or None
-
-
 def with_schema(script: str, schema: str) -> str:
     """The script with the quoted name of a schema where it says ``${schema}``."""
     quoted = '"' + schema.replace('"', '""') + '"'
@@ -90,10 +79,6 @@ def with_placeholder(script: str) -> tuple[str, str]:
     name = next(name for name in (f"s{number:06}" for number in count()) if name not in script)
     # As long as what it stands for, so that an error is where the file has it.
     return _MARK.sub(lambda mark: f'"{name}"'.ljust(len(mark[0])), script), name
-
-
-def _statement(phase: Phase) -> Any:
-    return postgast.parse(phase.sql).stmts[0].stmt
 
 
 def _reindexes_concurrently(node: Any) -> bool:

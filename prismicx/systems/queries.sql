@@ -92,8 +92,9 @@ FROM public.tenant_systems t JOIN public.system_versions v ON v.version_id = t.v
 WHERE t.status = 'installed'
 ORDER BY t.system_id
 
--- name: versions_of
-SELECT system_id, version FROM public.system_versions WHERE system_id = ANY ($1::text[])
+-- name: related_versions
+SELECT system_id, version_id, version, dependencies
+FROM public.system_versions WHERE system_id = ANY ($2::text[]) OR dependencies ? $1
 
 -- name: same_type
 SELECT t.system_id

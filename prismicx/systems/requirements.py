@@ -126,6 +126,22 @@ def not_installed(tenant_id: str, system_id: str) -> NotFound:
     )
 
 
+def check_direction(system_id: str, action: str, here: str, there: str) -> None:
+    """See that an upgrade leads forward and a rollback back; the same version will do for both.
+
+    Raises:
+        Conflict: ``system.direction``.
+    """
+    ahead = Version(here) < Version(there)
+    if here != there and ahead != (action == "upgrade"):
+        other = "upgrade" if ahead else "rollback"
+        raise Conflict(
+            "system.direction",
+            f"{system_id} {there} is {'above' if ahead else 'below'} {here}, which the tenant has: that is no {action}",
+            f"prismicx system {other} {system_id} --to {there}",
+        )
+
+
 def check_offered(system_id: str, *, deprecated: bool) -> None:
     """See that a system may be installed anew.
 

@@ -19,7 +19,7 @@ from postgast import PgQueryError
 
 from prismicx.names import Names
 from prismicx.systems.failure import statement_of
-from prismicx.systems.phases import built_index, phases_of, with_placeholder, with_schema
+from prismicx.systems.phases import phases_of, with_placeholder, with_schema
 
 _RUNNERS = "runners"
 
@@ -49,7 +49,7 @@ class Phase:
         script: the SQL.
         configuration, features: what was chosen, as JSON; None leaves it as it is.
         concurrent: the script is one statement that cannot run in a transaction.
-        index: the index that such a statement builds, if it builds one.
+        guard: what must still hold of the tenant's other systems, see `prismicx.systems.guard`.
     """
 
     expected: str | None
@@ -60,7 +60,7 @@ class Phase:
     configuration: str | None = None
     features: str | None = None
     concurrent: bool = False
-    index: str | None = None
+    guard: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,7 @@ def phases_of_step(
     *,
     configuration: str | None = None,
     features: str | None = None,
+    guard: str | None = None,
 ) -> list[Phase]:
     """The phases of a step: one, unless its script holds what cannot run in a transaction."""
     plain, _ = with_placeholder(script)  # as long as the script, and the grammar can read it
@@ -86,7 +87,7 @@ def phases_of_step(
     return [
         Phase(
             expected, target, script[begin : begin + len(piece.sql)], number, len(pieces), configuration, features,
-            piece.concurrent, built_index(piece),
+            piece.concurrent, guard,
         )
         for number, (piece, begin) in enumerate(zip(pieces, begins, strict=False))
     ]  # fmt: skip
@@ -121,16 +122,16 @@ def ledger(place: Place, phase: Phase, moment: datetime) -> str:
     """The ledger row of a phase; it fails where the tenant is not where the phase begins."""
     words = (place.schema, place.system_id, phase.expected, phase.target)
     given = ", ".join(literal(word) for word in words)
-    chosen = f"{literal(phase.configuration)}, {literal(phase.features)}"
-    return f"SELECT prismicx.take_step({given}, {phase.number}, {phase.of}, {literal(moment.isoformat())}, {chosen});"
+    chosen = ", ".join(map(literal, (moment.isoformat(), phase.configuration, phase.features, phase.guard)))
+    return f"SELECT prismicx.take_step({given}, {phase.number}, {phase.of}, {chosen});"
 
 
 def body(place: Place, phase: Phase, moment: datetime) -> str:
     """What is done within the transaction."""
     written = ledger(place, phase, moment)
     if phase.target is None:
-        # Nothing of the tenant's runs when its schema is dropped.
-        return f'{written} SET LOCAL ROLE "{place.owner}"; DROP SCHEMA "{place.schema}" CASCADE;'
+        # Nothing of the tenant's runs when its schema is dropped, and somebody may have dropped it by hand.
+        return f'{written} SET LOCAL ROLE "{place.owner}"; DROP SCHEMA IF EXISTS "{place.schema}" CASCADE;'
     begin = "" if phase.expected is not None or phase.number else opening(place)
     return f"{written} {begin} {run(place, phase.script)}"
 

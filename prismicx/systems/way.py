@@ -17,6 +17,7 @@ def phases_of_way(
     *,
     configuration: str | None = None,
     features: str | None = None,
+    guard: str | None = None,
 ) -> list[Phase]:
     """The phases of the steps of a way.
 
@@ -24,20 +25,23 @@ def phases_of_way(
         snapshot: the script that makes the version the way leads to from nothing; it is taken instead of the steps
             where nothing is installed.
         configuration, features: what was chosen, as JSON; None leaves it as it is.
+        guard: see `prismicx.systems.guard.guard_of`.
     """
     if snapshot is not None and steps and steps[0].version_from == NOTHING:
         target = version_id(system_id, steps[-1].version_to)
-        return [Phase(None, target, snapshot, configuration=configuration, features=features)]
+        return [Phase(None, target, snapshot, configuration=configuration, features=features, guard=guard)]
     return [
         phase
         for step in steps
         for phase in phases_of_step(
             None if step.version_from == NOTHING else version_id(system_id, step.version_from),
             version_id(system_id, step.version_to), step.script, configuration=configuration, features=features,
+            guard=guard,
         )
     ]  # fmt: skip
 
 
-def removal(system_id: str, version: str) -> Phase:
-    """The phase that removes an installed version, its schema and everything in it."""
-    return Phase(version_id(system_id, version), None, "")
+def removal(system_id: str, version: str | None, guard: str | None = None) -> Phase:
+    """The phase that removes an installed version, its schema and everything in it; None for what was never installed
+    to its end."""
+    return Phase(None if version is None else version_id(system_id, version), None, "", guard=guard)

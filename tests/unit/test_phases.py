@@ -8,7 +8,7 @@ import postgast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prismicx.systems.phases import Phase, built_index, phases_of, with_placeholder, with_schema
+from prismicx.systems.phases import Phase, phases_of, with_placeholder, with_schema
 
 CONCURRENT = [
     "CREATE INDEX CONCURRENTLY i ON a (b)",
@@ -49,12 +49,6 @@ def test_phases_are_the_script(parts: list[tuple[str, str]], end: str) -> None:
         assert postgast.deparse(raw.stmt) == postgast.deparse(postgast.parse(statement).stmts[0].stmt)
     for before, after in pairwise(phases):
         assert before.concurrent or after.concurrent
-
-
-def test_the_index_that_is_built_has_a_name() -> None:
-    (phase,) = phases_of('CREATE INDEX CONCURRENTLY "My Index" ON a (b)')
-    assert built_index(phase) == "My Index"
-    assert [built_index(item) for item in phases_of("DROP INDEX CONCURRENTLY i; SELECT 1")] == [None, None]
 
 
 def test_an_empty_script_is_a_phase() -> None:
