@@ -160,8 +160,9 @@ class Catalogue:
             for trial in await self._tried(package, added):
                 key, locks = version_id(package.system_id, trial.version), json.dumps(locks_of(trial))
                 shape, found_hash = trial.definitions.to_json(), trial.definitions.shape.hash
+                snapshot = None if trial.snapshot is None else trial.snapshot.script
                 await connection.execute(
-                    queries.add_trial, key, shape, found_hash, trial.snapshot, locks, trial.milliseconds, moment
+                    queries.add_trial, key, shape, found_hash, snapshot, locks, trial.milliseconds, moment
                 )
             latest = max([*published, *(release.version for release in added)], key=Version)
             await connection.execute(queries.unmark_latest, package.system_id, version_id(package.system_id, latest))

@@ -68,6 +68,14 @@ def is_concurrent(statement: Any) -> bool:
     return False
 
 
+def locked_alone(script: str) -> str:
+    """The name of the table or index that a statement which cannot run in a transaction is about."""
+    statement = postgast.parse(with_placeholder(script)[0]).stmts[0].stmt
+    if statement.WhichOneof("node") == "drop_stmt":
+        return str(statement.drop_stmt.objects[0].list.items[-1].string.sval)
+    return str(getattr(statement, statement.WhichOneof("node")).relation.relname)
+
+
 def with_schema(script: str, schema: str) -> str:
     """The script with the quoted name of a schema where it says ``${schema}``."""
     quoted = '"' + schema.replace('"', '""') + '"'

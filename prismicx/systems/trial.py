@@ -15,19 +15,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
-import postgast
 
 from prismicx.engines.postgres import Connection
 from prismicx.errors import Conflict, InvalidInput
 from prismicx.names import TRIAL, Names
 from prismicx.statements import Statements
-from prismicx.systems.ddl import Roles, ddl
 from prismicx.systems.definitions import Definitions, definitions_of
 from prismicx.systems.differences import differences
 from prismicx.systems.failure import failure_of, statement_of
 from prismicx.systems.package import Package, Release, Source
-from prismicx.systems.phases import with_placeholder, with_schema
+from prismicx.systems.phases import locked_alone, with_schema
 from prismicx.systems.shape import Shape, shape_of
+from prismicx.systems.snapshot import Content, Snapshot, content_of, is_pure, snapshot_of
 from prismicx.systems.step import Limits, Place, making, opening, phases_of_step, place_of, run, settings
 
 queries = Statements(__package__, "trial.sql")
@@ -36,13 +35,6 @@ _LIMITS = Limits(lock=5_000, statement=600_000)
 _PATIENCE = 60
 """Seconds to wait for another trial of a system of the same type."""
 _SHOWN = 5
-_NOBODY = "prismicx nobody"
-"""Stands for names that differ from tenant to tenant."""
-
-_DATA = frozenset(
-    "insert_stmt update_stmt delete_stmt merge_stmt select_stmt do_stmt call_stmt copy_stmt truncate_stmt".split()
-)
-"""Statements whose effect is not in the catalogue: a version made with one has to replay its history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +42,8 @@ class Held:
     """A lock that a step takes on a table that was there before.
 
     Attributes:
-        mode: as PostgreSQL calls it; `AccessExclusiveLock` stops readers, the others writers.
+        mode: as PostgreSQL calls it; `AccessExclusiveLock` stops readers, too, `ShareUpdateExclusiveLock` nobody,
+            the others writers.
         rewrites: the table is written anew.
     """
 
@@ -65,14 +58,16 @@ class Trial:
 
     Attributes:
         definitions: what a schema of this version holds, and how it is made again.
-        snapshot: SQL that makes the shape at once; None where only its history does.
+        content: what the history leaves there besides the shape.
+        snapshot: what makes the version at once; None where only its history does.
         up, down: locks of the step to this version and of the way back.
         milliseconds: how long the step took on empty tables.
     """
 
     version: str
     definitions: Definitions
-    snapshot: str | None = None
+    content: Content
+    snapshot: Snapshot | None = None
     up: list[Held] = field(default_factory=list)
     down: list[Held] = field(default_factory=list)
     milliseconds: float = 0.0
@@ -105,19 +100,20 @@ async def try_package(connection: Connection, names: Names, package: Package, ad
         wanted = {trial.version: trial for trial in trials}
         for release in package.releases:
             scripts.append(release.migration.up)
-            if release.version in wanted and not _has_data(scripts):
+            if release.version in wanted and is_pure(scripts):
                 trial = wanted[release.version]
-                trial.snapshot = await _snapshot(connection, place, trial.definitions)
+                trial.snapshot = await snapshot_of(connection, place, trial.definitions, trial.content, _LIMITS)
     return trials
 
 
 def locks_of(trial: Trial) -> dict[str, Any]:
-    """Locks of a trial, as they are stored."""
+    """Locks of a trial, and the time its snapshot took, as they are stored."""
 
     def plain(held: list[Held]) -> dict[str, list[Mapping[str, Any]]]:
         return {"locks": [{"table": item.table, "mode": item.mode, "rewrites": item.rewrites} for item in held]}
 
-    return {"up": plain(trial.up), "down": plain(trial.down)}
+    found: dict[str, Any] = {"up": plain(trial.up), "down": plain(trial.down)}
+    return found if trial.snapshot is None else {**found, "snapshot": trial.snapshot.milliseconds}
 
 
 @asynccontextmanager
@@ -156,8 +152,9 @@ async def _forward(connection: Connection, place: Place, release: Release) -> Tr
     # As the owner: names in definitions stand alone only for one who may use the schema.
     await connection.execute(f'SET ROLE "{place.owner}"')
     found = await definitions_of(connection, place.schema, place.owner, place.user)
+    content = await content_of(connection, place)
     await connection.execute("RESET ROLE")
-    return Trial(release.version, found, up=held, milliseconds=milliseconds)
+    return Trial(release.version, found, content, up=held, milliseconds=milliseconds)
 
 
 async def _back_and_again(connection: Connection, place: Place, release: Release, before: Shape, trial: Trial) -> None:
@@ -194,6 +191,9 @@ async def _perform(connection: Connection, place: Place, release: Release, scrip
     try:
         for phase in phases_of_step(None, None, script):
             if phase.concurrent:
+                name = locked_alone(phase.script)
+                table = await connection.fetchval(queries.table_of, place.schema, name)
+                held.setdefault(table, Held(table, "ShareUpdateExclusiveLock", False))
                 await connection.execute(f'SET ROLE "{place.owner}"; SET search_path = "{place.schema}"')
                 await connection.execute(with_schema(phase.script, place.schema))
                 await connection.execute("RESET ALL; RESET ROLE")
@@ -220,29 +220,3 @@ def _place_in(script: str, source: Source, error: asyncpg.PostgresError) -> str:
     """File and line of the statement that failed, as far as that is known."""
     at = script.find(statement_of(error) or "\0")
     return source.file if at < 0 else f"{source.file}:{source.line + script.count(chr(10), 0, at)}"
-
-
-def _has_data(scripts: list[str]) -> bool:
-    return any(
-        raw.stmt.WhichOneof("node") in _DATA
-        for script in scripts
-        for raw in postgast.parse(with_placeholder(script)[0]).stmts
-    )
-
-
-async def _snapshot(connection: Connection, place: Place, definitions: Definitions) -> str | None:
-    """SQL that makes the shape in an empty schema; None where it does not quite."""
-    # What names a role or the schema are the default privileges, which every schema is opened with.
-    written = ddl(definitions, Roles(_NOBODY, _NOBODY, _NOBODY))
-    script = ";\n".join(statement for statement in written if _NOBODY not in statement)
-    try:
-        await connection.execute(
-            f'BEGIN; {settings(_LIMITS)} SET LOCAL ROLE "{place.owner}"; DROP SCHEMA "{place.schema}" CASCADE; '
-            f"SET LOCAL ROLE NONE; {opening(place)} {run(place, script)}"
-        )
-        made = await _shape(connection, place)
-    except asyncpg.PostgresError:
-        return None  # what the generated statements cannot make, the history still can
-    finally:
-        await connection.execute("ROLLBACK; RESET ALL")
-    return script if made.hash == definitions.shape.hash else None

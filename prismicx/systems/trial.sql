@@ -26,3 +26,11 @@ JOIN LATERAL (
     LIMIT 1
 ) AS strongest ON true
 ORDER BY given.name
+
+-- name: table_of
+-- The table that $2 of the schema $1 is, or is an index of.
+SELECT coalesce(t.relname, c.relname, $2)::text
+FROM (VALUES (1)) AS always
+LEFT JOIN pg_class c ON c.relname = $2 AND c.relnamespace = quote_ident($1)::regnamespace
+LEFT JOIN pg_index x ON x.indexrelid = c.oid
+LEFT JOIN pg_class t ON t.oid = x.indrelid
