@@ -19,10 +19,11 @@ from prismicx.cli.system import change, choices, chosen, system
 from prismicx.errors import Conflict
 from prismicx.fleet.fleet import Fleet
 from prismicx.fleet.runner import Progress
-from prismicx.fleet.values import ACTIONS, Action, Failures, Options, Plan, Rollout, Selection
+from prismicx.fleet.values import ACTIONS, Action, Blocked, Failures, Options, Plan, Rollout, Selection
 from prismicx.platform import open_platform
 from prismicx.systems.installation import Installations
 from prismicx.systems.installed import Installation
+from prismicx.systems.step import Limits
 
 __all__ = ["system"]
 
@@ -133,12 +134,13 @@ def status(door: Door, system_id: str | None) -> None:
         for name, items in errors.items():
             click.echo(f"\n{name}: what went wrong")
             _show_failures(items)
-        under_way = [item for item in data["rollouts"] if item["status"] in ("running", "paused")]
-        if under_way:
+        unended = [item for item in rollouts if item.is_open]
+        if unended:
             click.echo()
-            table(under_way, _ROLLOUT)
-        for item in under_way:
-            door.tell(f"go on with: prismicx system resume {item['rollout_id']} --retry-failed")
+            table([_described(item) for item in unended], _ROLLOUT)
+        for item in unended:
+            if item.status != "running":
+                door.tell(f"go on with: prismicx system resume {item.rollout_id} --retry-failed")
 
     door.show(data, text)
 
@@ -153,10 +155,12 @@ def drift(door: Door, system_id: str | None, tenants: tuple[str, ...], everybody
     found = _run(door, lambda fleet: fleet.drift(system_id, tenants=None if everybody or not tenants else tenants))
 
     def text(_: Any) -> None:
+        if repair_sql and found.drifted:
+            click.echo("-- for an administrator, such as: prismicx system drift --repair-sql | psql -v ON_ERROR_STOP=1")
         for item in found.drifted:
             click.echo(f"{'-- ' if repair_sql else ''}{item.tenant_id}  {item.system_id} {item.version}  {item.schema}")
             for line in item.repair if repair_sql else map(str, item.differences):
-                click.echo(f"{line};" if repair_sql and not line.startswith("--") else f"  {line}")
+                click.echo(line if line.startswith("--") else f"{line};" if repair_sql else f"  {line}")
         door.tell(f"{found.checked} schemas looked at, {len(found.drifted)} differ")
         if found.untried:
             door.tell(f"{len(found.untried)} have versions that were published before trials were kept")
@@ -219,6 +223,9 @@ def resume(door: Door, rollout_id: str, retry_failed: bool) -> None:
     _ended(door, *_run(door, work))
 
 
+_STOPS = {"AccessExclusiveLock": "stops readers and writers", "ShareUpdateExclusiveLock": "stops nobody"}
+"""Whom a lock on a table keeps from it; the others keep writers."""
+
 _ROLLOUT = ["rollout_id", "system_id", "action", "version", "status", "tenants", "done", "failed", "reason"]
 
 
@@ -233,11 +240,15 @@ def _run(door: Door, work: Callable[[Fleet], Coroutine[Any, Any, Any]]) -> Any:
 def _bring(door: Door, system_id: str, action: Action, version: str | None, words: dict[str, Any]) -> None:
     """Bring one tenant to a version in its scope, or many by a rollout."""
     given = chosen(**{name: words.pop(name) for name in ("configuration", "enable", "disable")})
+    options = _options(words)
+    limits = Limits(options.lock_milliseconds, options.statement_milliseconds)
 
     def operation(systems: Installations) -> Coroutine[Any, Any, Installation]:
+        common = {**given, "limits": limits, "patience": options.patience}
         if action == "install":
-            return systems.install(system_id, version, **given)
-        return systems.migrate(system_id, version, force=words["force"], **given)
+            return systems.install(system_id, version, **common)
+        direction: Any = action
+        return systems.migrate(system_id, version, force=words["force"], direction=direction, **common)
 
     if _one(words):
         change(door, words["tenants"][0], operation)
@@ -255,9 +266,12 @@ def _one(words: Mapping[str, Any]) -> bool:
 
 async def _planned(fleet: Fleet, system_id: str, action: Action, version: str | None, words: dict[str, Any]) -> Plan:
     selection = Selection(**{name: words[name] for name in Selection.__slots__})
+    return await fleet.plan(system_id, action, selection=selection, version=version, options=_options(words))
+
+
+def _options(words: Mapping[str, Any]) -> Options:
     given = {name: words[name] for name in Options.__slots__}
-    options = Options(**{**given, "waves": given["waves"] or None})
-    return await fleet.plan(system_id, action, selection=selection, version=version, options=options)
+    return Options(**{**given, "waves": given["waves"] or None})
 
 
 def _roll(door: Door, system_id: str, action: Action, version: str | None, words: dict[str, Any]) -> None:
@@ -281,20 +295,29 @@ def _roll(door: Door, system_id: str, action: Action, version: str | None, words
         door.tell(f"left out: {item.tenant_id}: {item.reason} [{item.code}]")
     if len(made.blocked) > 10:
         door.tell(f"left out: {len(made.blocked) - 10} more; prismicx system plan shows them")
-    _ended(door, done, failures)
+    _ended(door, done, failures, made)
 
 
-def _ended(door: Door, done: Rollout, failures: Sequence[Failures]) -> None:
-    _show_rollout(door, done, failures)
+def _ended(door: Door, done: Rollout, failures: Sequence[Failures], made: Plan | None = None) -> None:
+    """Show what a rollout came to. The exit code is 1 when it is not whole, and that of the tenant by itself when one
+    that was named is left out, or nothing could be done for anybody."""
+    blocked = made.blocked if made else ()
+    _show_rollout(door, done, failures, blocked)
     if done.status != "finished" or done.failed:
         click.get_current_context().exit(1)
+    if blocked and made and (made.is_named or not made.tenants):
+        click.get_current_context().exit(blocked[0].exit_code)
 
 
-def _show_rollout(door: Door, done: Rollout, failures: Sequence[Failures]) -> None:
-    data = {**_described(done), "failures": [asdict(item) for item in failures]}
+def _show_rollout(
+    door: Door, done: Rollout, failures: Sequence[Failures], blocked: Sequence[Blocked] | None = None
+) -> None:
+    data: dict[str, Any] = {**_described(done), "failures": [asdict(item) for item in failures]}
+    if blocked is not None:
+        data["blocked"] = [asdict(item) for item in blocked]
 
     def text(_: Any) -> None:
-        pairs({name: value for name, value in data.items() if name not in ("failures", "options")})
+        pairs({name: value for name, value in data.items() if name not in ("failures", "options", "blocked")})
         if failures:
             click.echo()
             _show_failures(failures)
@@ -328,7 +351,7 @@ def _show_plan(door: Door, made: Plan) -> None:
         for group in made.groups:
             for version, held in group.locks.items():
                 for lock in held.get("locks", ()):
-                    stops = "stops readers and writers" if lock["mode"] == "AccessExclusiveLock" else "stops writers"
+                    stops = _STOPS.get(lock["mode"], "stops writers")
                     rewrites = ", writes it anew" if lock["rewrites"] else ""
                     click.echo(f"  {version}: {lock['mode']} on {lock['table']}, {stops}{rewrites}")
         if made.blocked:

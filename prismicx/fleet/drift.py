@@ -10,11 +10,12 @@ from prismicx.engines.postgres import Pool, PooledConnection
 from prismicx.errors import Conflict
 from prismicx.names import Names
 from prismicx.statements import Statements
-from prismicx.systems.ddl import Roles, repair
+from prismicx.systems.ddl import remake, repair
 from prismicx.systems.definitions import Definitions
 from prismicx.systems.differences import Difference
 from prismicx.systems.drift import differences_at, hashes_at, hashes_of_many
-from prismicx.systems.step import Place, place_of
+from prismicx.systems.mend import Roles
+from prismicx.systems.step import Place, opening_statements, place_of
 
 queries = Statements(__package__, "queries.sql")
 
@@ -25,7 +26,8 @@ class Drifted:
 
     Attributes:
         differences: named; one that says the schema is missing where there is none.
-        repair: statements that would mend them; what could lose data is a comment that says why.
+        repair: statements that would mend them in a transaction, for an administrator; what could lose data is a
+            comment that says why.
     """
 
     tenant_id: str
@@ -114,9 +116,11 @@ async def find_drift(
 async def _drifted(
     connection: PooledConnection, row: Any, place: Place, expected: Definitions, found: Mapping[str, str]
 ) -> Drifted:
+    roles = Roles(place.schema, place.owner, place.user)
     if place.schema not in found:
-        missing: tuple[Difference, ...] = (Difference("schema", place.schema, "missing", "", "schema", ""),)
-        return Drifted(row["tenant_id"], row["system_id"], row["version"], place.schema, missing, ())
-    differ = await differences_at(connection, place, expected)
-    mending = repair(differ, expected, Roles(place.schema, place.owner, place.user))
+        differ = [Difference("schema", place.schema, "missing", "", "schema", "")]
+        mending = remake(expected, opening_statements(place), roles)
+    else:
+        differ = await differences_at(connection, place, expected)
+        mending = repair(differ, expected, roles)
     return Drifted(row["tenant_id"], row["system_id"], row["version"], place.schema, tuple(differ), tuple(mending))

@@ -179,6 +179,7 @@ class Plan:
         waves: ids of the tenants, wave by wave.
         seconds: an estimate of the time; see `Group`.
         made_at: when the tenants were looked at, aware, UTC.
+        is_named: the tenants were named one by one.
     """
 
     system_id: str
@@ -191,6 +192,7 @@ class Plan:
     options: Options
     seconds: float
     made_at: datetime
+    is_named: bool = False
 
     @property
     def tenants(self) -> int:
@@ -228,6 +230,11 @@ class Rollout:
     updated_at: datetime
     finished_at: datetime | None
     options: Options = field(repr=False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is left that `resume` could do."""
+        return self.status in ("running", "paused", "interrupted") or (self.status == "finished" and self.failed > 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,34 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from prismicx.statements import Statements
 from prismicx.systems.definitions import Definitions
 from prismicx.systems.differences import Difference, table_of
-from prismicx.systems.shape import OWNER, SCHEMA, USER, Fact
+from prismicx.systems.grants import default_grants, grants
+from prismicx.systems.mend import WHAT, Roles, fill, identifier, parts_of, plain, role_of, templates
+from prismicx.systems.shape import Fact
 
-templates = Statements(__package__, "mend.sql")
-
-_WHAT = {
-    "schema": "SCHEMA",
-    "table": "TABLE",
-    "view": "VIEW",
-    "materialised view": "MATERIALIZED VIEW",
-    "sequence": "SEQUENCE",
-    "index": "INDEX",
-    "type": "TYPE",
-    "domain": "DOMAIN",
-    "function": "ROUTINE",
-    "column": "COLUMN",
-    "attribute": "COLUMN",
-    "constraint": "CONSTRAINT",
-    "domain constraint": "CONSTRAINT",
-    "trigger": "TRIGGER",
-    "policy": "POLICY",
-    "rule": "RULE",
-    "statistics": "STATISTICS",
-}
 _WITH_OPTIONS = ("table", "view", "materialised view", "index")
 _ENABLING = {"no": "DISABLE", "REPLICA": "ENABLE REPLICA", "ALWAYS": "ENABLE ALWAYS"}
 _ORDER = ("type", "domain", "sequence", "function", "table", "column")
@@ -69,15 +48,6 @@ _CAREFUL = {
 """Changes that a statement makes, but somebody should look first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Roles:
-    """The schema and roles for which statements are written."""
-
-    schema: str
-    owner: str
-    user: str
-
-
 def ddl(definitions: Definitions, roles: Roles) -> list[str]:
     """Statements that make a shape in an empty schema through the search path, run as its owner.
 
@@ -95,12 +65,14 @@ def ddl(definitions: Definitions, roles: Roles) -> list[str]:
 
 
 def repair(differences: Sequence[Difference], definitions: Definitions, roles: Roles) -> list[str]:
-    """Statements that mend differences, each complete in itself but for the first, which names the schema.
+    """Statements that mend differences in a transaction, for a login that is a member of the schema's owner; where
+    something belongs to another role it has to be a superuser.
 
     What could lose data is a comment that begins with ``-- ``, with the statement and why somebody should look first.
     """
     if not differences:
         return []
+    owners: list[str] = []
     drops: list[str] = []
     makes: list[tuple[int, str]] = []
     places = {(item.kind, item.object): number for number, item in enumerate(definitions.made)}
@@ -119,12 +91,37 @@ def repair(differences: Sequence[Difference], definitions: Definitions, roles: R
             if item.kind != "function":
                 drops.append(_drop(item.kind, item.object))
             makes += [(place, text) for text in _make(item.kind, item.object, definitions, roles)]
+        elif item.aspect == "owner":
+            owners += _changed(item, definitions, roles)
         else:
-            # A new owner takes over the former one's grants, so it comes before what is said of those.
-            place = -1 if item.aspect == "owner" else len(places)
-            makes += [(place, text) for text in _changed(item, definitions, roles)]
-    schema = _fill(templates.in_schema, schema=_identifier(roles.schema))
-    return [schema, *drops, *(text for _, text in sorted(makes, key=lambda made: made[0]))]
+            makes += [(len(places), text) for text in _changed(item, definitions, roles)]
+    return [
+        templates.begin,
+        fill(templates.in_schema, schema=identifier(roles.schema)),
+        *owners,  # by the login itself; the new owner takes over the former one's rights
+        fill(templates.as_owner, owner=identifier(roles.owner)),
+        templates.bodies_unchecked,
+        *drops,
+        *(text for _, text in sorted(makes, key=lambda made: made[0])),
+        templates.commit,
+    ]
+
+
+def remake(definitions: Definitions, opened: Sequence[str], roles: Roles) -> list[str]:
+    """Statements that make a schema again that is not there; the rows that were in it are gone.
+
+    Args:
+        opened: statements that make it and leave it empty.
+    """
+    return [
+        templates.begin,
+        *opened,
+        fill(templates.as_owner, owner=identifier(roles.owner)),
+        fill(templates.in_schema, schema=identifier(roles.schema)),
+        *(text for text in ddl(definitions, roles)),
+        "-- the rows that were in it are gone, those that its migrations put in among them",
+        templates.commit,
+    ]
 
 
 _REMAKING = {
@@ -166,7 +163,7 @@ def _make(kind: str, name: str, definitions: Definitions, roles: Roles) -> Itera
             (fact.kind, fact.object)
             for fact in definitions.shape.facts
             if _is_part(fact.kind, fact.object, name)
-            or (fact.aspect == "owned by" and table_of(_plain(fact.value)) == name)
+            or (fact.aspect == "owned by" and table_of(plain(fact.value)) == name)
         }
     made = [item for item in definitions.made if (item.kind, item.object) in mine]
     if (kind, name) not in {(item.kind, item.object) for item in made}:
@@ -190,7 +187,7 @@ def _is_part(kind: str, name: str, table: str) -> bool:
 def _set(fact: Fact, definitions: Definitions, roles: Roles, found: str) -> Iterator[str]:
     """What gives an object an aspect; nothing for what the statement that makes it gave."""
     if fact.aspect == "grants":
-        yield from _grants(fact.kind, fact.object, fact.value, found, roles)
+        yield from grants(fact.kind, fact.object, fact.value, found, roles)
         return
     name = _template("set", fact.kind, fact.aspect)
     if found and _template("change", fact.kind, fact.aspect) in templates.names:
@@ -198,7 +195,7 @@ def _set(fact: Fact, definitions: Definitions, roles: Roles, found: str) -> Iter
     if name in templates.names:
         yield _filled(getattr(templates, name), fact.kind, fact.object, fact.value, definitions, roles)
     elif fact.aspect not in _INCLUDED.get(fact.kind, ()) and fact.aspect not in ("definition", "columns"):
-        yield f"-- {fact.kind} {fact.object}: {fact.aspect} should be {_plain(fact.value)}; no statement sets it safely"
+        yield f"-- {fact.kind} {fact.object}: {fact.aspect} should be {plain(fact.value)}; no statement sets it safely"
 
 
 def _changed(item: Difference, definitions: Definitions, roles: Roles) -> Iterator[str]:
@@ -206,7 +203,12 @@ def _changed(item: Difference, definitions: Definitions, roles: Roles) -> Iterat
         yield from _labels(item)
         return
     if item.aspect == "grants":
-        yield from _grants(item.kind, item.object, item.expected, item.found, roles)
+        yield from grants(item.kind, item.object, item.expected, item.found, roles)
+        if item.kind in ("table", "view", "materialised view"):
+            # What is taken away from a role on a table is taken away on its columns.
+            for fact in definitions.shape.facts:
+                if (fact.kind, fact.aspect) == ("column", "grants") and table_of(fact.object) == item.object:
+                    yield from grants(fact.kind, fact.object, fact.value, "", roles)
         return
     verb = "set" if item.expected else "unset"
     careful = _CAREFUL.get((item.kind, item.aspect))
@@ -218,8 +220,8 @@ def _changed(item: Difference, definitions: Definitions, roles: Roles) -> Iterat
         lines = list(_unset(item, definitions, roles))
     if not lines:
         lines = [
-            f"-- {item.kind} {item.object}: {item.aspect} should be {_plain(item.expected) or 'none'}, is "
-            f"{_plain(item.found) or 'none'}; no statement changes that safely"
+            f"-- {item.kind} {item.object}: {item.aspect} should be {plain(item.expected) or 'none'}, is "
+            f"{plain(item.found) or 'none'}; no statement changes that safely"
         ]
     for line in lines:
         yield f"-- {_one_line(line)}; -- look first: {careful}" if careful and not line.startswith("-- ") else line
@@ -239,77 +241,19 @@ def _labels(item: Difference) -> Iterator[str]:
     for number, label in enumerate(expected):
         if label not in found:
             after = f" AFTER {expected[number - 1]}" if number else f" BEFORE {found[0]}" if found else ""
-            yield _fill(templates.add_label, object=item.object, value=f"{label}{after}")
-
-
-def _grants(kind: str, name: str, expected: str, found: str, roles: Roles) -> Iterator[str]:
-    """Take from everybody but the owner what they should not have, and give what they should; the usual by default."""
-    if kind == "default privileges":
-        yield from _default_grants(name, expected, found, roles)
-        return
-    usual = _USUAL.get(kind, "")
-    named = _parsed(expected or usual)
-    table, part = _parts(kind, name)
-    what = {"column": "TABLE", "attribute": "TYPE", "view": "TABLE", "materialised view": "TABLE"}.get(
-        kind, _WHAT[kind]
-    )
-    place = _identifier(roles.schema) if kind == "schema" else table if kind == "column" else name
-    columns = f" ({part})" if kind == "column" else ""
-    everybody = dict.fromkeys(who for who in [*_parsed(found), *_parsed(usual), *named] if who != OWNER)
-    for who in everybody:
-        if _parsed(found or usual).get(who) != named.get(who):
-            yield _fill(templates.revoke, what=what, place=place, columns=columns, value=_role(who, roles))
-    for who, privileges in named.items():
-        if _parsed(found or usual).get(who) != privileges and who != OWNER:
-            for text in _grant_lists(privileges, part if kind == "column" else ""):
-                yield _fill(templates.grant, what=what, place=place, privileges=text, value=_role(who, roles))
-
-
-_USUAL = {
-    "schema": "{user}: USAGE",
-    "table": "{user}: DELETE, INSERT, SELECT, UPDATE",
-    "view": "{user}: DELETE, INSERT, SELECT, UPDATE",
-    "materialised view": "{user}: DELETE, INSERT, SELECT, UPDATE",
-    "sequence": "{user}: SELECT, USAGE",
-    "function": "PUBLIC: EXECUTE",
-    "type": "PUBLIC: USAGE",
-    "domain": "PUBLIC: USAGE",
-}
-"""What others than the owner are given where nothing is said."""
-
-
-def _default_grants(name: str, expected: str, found: str, roles: Roles) -> Iterator[str]:
-    role, _, what = name.rpartition(" ")
-    common = {"role": _role(role, roles), "schema": _identifier(roles.schema), "what": what.upper()}
-    wanted, held = _parsed(expected), _parsed(found)
-    for who in dict.fromkeys([*held, *wanted]):
-        if who in held and held.get(who) != wanted.get(who):
-            yield _fill(templates.default_revoke, value=_role(who, roles), **common)
-        if who in wanted and held.get(who) != wanted[who]:
-            for text in _grant_lists(wanted[who], ""):
-                yield _fill(templates.default_grant, privileges=text, value=_role(who, roles), **common)
-
-
-def _grant_lists(privileges: str, column: str) -> Iterator[str]:
-    plain = [item for item in privileges.split(", ") if not item.endswith(" WITH GRANT OPTION")]
-    if plain:
-        yield ", ".join(f"{item} ({column})" if column else item for item in plain)
-
-
-def _parsed(grants: str) -> dict[str, str]:
-    return dict(item.split(": ", 1) for item in grants.split("; ") if ": " in item)
+            yield fill(templates.add_label, object=item.object, value=f"{label}{after}")
 
 
 def _dropped(item: Difference, roles: Roles) -> str:
     if item.kind == "default privileges":
-        return "; ".join(_default_grants(item.object, "", item.found, roles))
+        return "; ".join(default_grants(item.object, "", item.found, roles))
     statement = _drop(item.kind, item.object)
     reason = _REASONS.get(item.kind)
     return f"-- {statement}; -- look first: {reason}" if reason else statement
 
 
 def _drop(kind: str, name: str) -> str:
-    table, part = _parts(kind, name)
+    table, part = parts_of(kind, name)
     text = {
         "constraint": templates.drop_constraint,
         "domain constraint": templates.drop_domain_constraint,
@@ -320,14 +264,14 @@ def _drop(kind: str, name: str) -> str:
         "policy": templates.drop_part,
         "rule": templates.drop_part,
     }.get(kind, templates.drop_object)
-    return _fill(text, what=_WHAT.get(kind, kind.upper()), table=table, name=part, object=_plain(name))
+    return fill(text, what=WHAT.get(kind, kind.upper()), table=table, name=part, object=plain(name))
 
 
 def _filled(text: str, kind: str, name: str, value: str, definitions: Definitions, roles: Roles) -> str:
-    table, part = _parts(kind, name)
+    table, part = parts_of(kind, name)
     of = {"trigger", "policy", "rule", "constraint"}
     place = (
-        _identifier(roles.schema)
+        identifier(roles.schema)
         if kind == "schema"
         else f"{part} ON {table}"
         if kind in of
@@ -335,16 +279,16 @@ def _filled(text: str, kind: str, name: str, value: str, definitions: Definition
         if kind == "domain constraint"
         else part
         if kind == "index"
-        else _plain(name)
+        else plain(name)
     )
     types = [fact.value for fact in definitions.shape.facts if fact[:3] == ("column", name, "type")]
-    return _fill(
+    return fill(
         text,
-        what=_WHAT.get(kind, kind.upper()), table=table, name=part, place=place,
-        object=part if kind == "index" else _plain(name),
+        what=WHAT.get(kind, kind.upper()), table=table, name=part, place=place,
+        object=part if kind == "index" else plain(name),
         enabling=_ENABLING.get(value, "ENABLE"), keys=re.sub(r"=[^,]*", "", value),
-        type=_plain(types[0]) if types else "", cycle="" if value.endswith(" CYCLE") else " NO CYCLE",
-        owner=_identifier(roles.owner), literal="'" + value.replace("'", "''") + "'", value=_plain(value),
+        type=plain(types[0]) if types else "", cycle="" if value.endswith(" CYCLE") else " NO CYCLE",
+        owner=identifier(roles.owner), literal="'" + value.replace("'", "''") + "'", value=plain(value),
     )  # fmt: skip
 
 
@@ -352,7 +296,7 @@ def _with_roles(statement: str, kind: str, name: str, definitions: Definitions, 
     if kind != "policy":
         return statement
     value = next(fact.value for fact in definitions.shape.facts if fact[:3] == ("policy", name, "roles"))
-    return statement.replace("{roles}", ", ".join(_role(who, roles) for who in value.split(", ")), 1)
+    return statement.replace("{roles}", ", ".join(role_of(who, roles) for who in value.split(", ")), 1)
 
 
 def _template(verb: str, kind: str, aspect: str) -> str:
@@ -363,27 +307,5 @@ def _template(verb: str, kind: str, aspect: str) -> str:
     return f"{verb}_{kind}_{aspect}".replace(" ", "_")
 
 
-def _parts(kind: str, name: str) -> tuple[str, str]:
-    """The table and the name within it of ``contacts.email``."""
-    table = name if kind == "function" else table_of(name)
-    return table, name[len(table) + 1 :]
-
-
-def _role(who: str, roles: Roles) -> str:
-    return {OWNER: _identifier(roles.owner), USER: _identifier(roles.user)}.get(who, who)
-
-
-def _fill(text: str, **values: str) -> str:
-    return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], text)
-
-
-def _plain(value: str) -> str:
-    return value.replace(f"{SCHEMA}.", "")
-
-
 def _one_line(statement: str) -> str:
     return " ".join(statement.split())
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

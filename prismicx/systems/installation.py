@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
@@ -29,7 +29,7 @@ from prismicx.systems.drift import check_no_drift
 from prismicx.systems.execution import LOST, Link, lost, perform, stepping
 from prismicx.systems.failure import failure_of
 from prismicx.systems.guard import guard_of, refusal_of, related_versions
-from prismicx.systems.installed import Installation, choices_of, declared_of, installation_of
+from prismicx.systems.installed import Change, Direction, Installation, choices_of, declared_of, installation_of
 from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import find_path, find_version
@@ -40,6 +40,7 @@ from prismicx.systems.requirements import (
     check_absent,
     check_compatible,
     check_dependencies,
+    check_direction,
     check_offered,
     check_type_free,
     check_unneeded,
@@ -57,16 +58,6 @@ INSTALLED = "installed"
 _LIMITS = Limits()
 _PATIENCE = 15.0
 """Seconds for which a change tries again while others hold locks."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """What is asked of a system of a tenant; None leaves it as it is, and the version the latest."""
-
-    version: str | None = None
-    configuration: Mapping[str, Any] | None = None
-    features: Mapping[str, bool] | None = None
-    force: bool = False
 
 
 def _version(installed: Installation) -> dict[str, str]:
@@ -143,12 +134,16 @@ class Installations:
         *,
         configuration: Mapping[str, Any] | None = None,
         features: Mapping[str, bool] | None = None,
+        limits: Limits = _LIMITS,
+        patience: float | None = None,
     ) -> Installation:
         """Install a version, the latest unless one is named.
 
         Args:
             configuration: values by top-level key, as the version declares them; its defaults count for the rest.
             features: on or off, by name.
+            limits: how long a statement may wait for a lock, and run.
+            patience: seconds for which it is tried again while others hold locks.
 
         Raises:
             InvalidInput: ``system.configuration_invalid``, naming where in it which rule is broken.
@@ -158,7 +153,9 @@ class Installations:
                 ``system.incompatible``, ``system.busy`` or ``system.migration_failed``; in the last case the tenant's
                 row tells the error and the schema is as it was.
         """
-        return await self._change(system_id, _Change(version, configuration, features), installing=True)
+        return await self._change(
+            system_id, Change(version, configuration, features, limits=limits, patience=patience), "install"
+        )
 
     @audited("system.migrate", subject="system_id", given=("version", "force"), told=_version)
     async def migrate(
@@ -169,6 +166,9 @@ class Installations:
         configuration: Mapping[str, Any] | None = None,
         features: Mapping[str, bool] | None = None,
         force: bool = False,
+        direction: Direction | None = None,
+        limits: Limits = _LIMITS,
+        patience: float | None = None,
     ) -> Installation:
         """Bring an installed system to another version, forward or back; the latest unless one is named.
 
@@ -177,14 +177,18 @@ class Installations:
         Args:
             configuration, features: changes that are made with the step, as `configure` makes them.
             force: take the step also from a schema that is not what its version makes.
+            direction: refuse a way that is no ``upgrade`` or no ``rollback``; both will do unless one is named.
+            limits, patience: as `install`.
 
         Raises:
             InvalidInput: ``system.configuration_invalid`` when the other version does not take what is set.
             NotFound: as `install`, or ``system.not_installed``.
             Unavailable: as `install`.
-            Conflict: as `install`, ``system.irreversible``, or ``system.drift``, naming the differences.
+            Conflict: as `install`, ``system.irreversible``, ``system.direction``, or ``system.drift``, naming the
+                differences.
         """
-        return await self._change(system_id, _Change(version, configuration, features, force), installing=False)
+        change = Change(version, configuration, features, force, limits, patience)
+        return await self._change(system_id, change, direction or "migrate")
 
     @audited("system.configure", subject="system_id")
     async def configure(
@@ -245,34 +249,36 @@ class Installations:
                 await connection.execute(settings(_LIMITS) + body(place, phase, utc_now()))
                 self._known.forget((self._tenant_id, system["type"]))
 
-        await self._patiently(system_id, work)
+        await self._patiently(system_id, work, _PATIENCE)
 
-    async def _change(self, system_id: str, change: _Change, *, installing: bool) -> Installation:
+    async def _change(self, system_id: str, change: Change, action: str) -> Installation:
         async def work() -> None:
             await (await self._pool()).execute(making(self._names.tenant_owner(self._tenant_id)))
             async with self._transaction() as connection:
-                place, phases = await self._change_within(connection, system_id, change, installing)
+                place, phases = await self._change_within(connection, system_id, change, action)
             if phases:
-                await self._perform(place, phases)
+                await self._perform(place, phases, change.limits)
 
-        await self._patiently(system_id, work, change.version, installing=installing)
+        patience = _PATIENCE if change.patience is None else change.patience
+        await self._patiently(system_id, work, patience, change.version, installing=action == "install")
         return await self._told(system_id)
 
     async def _patiently(
         self,
         system_id: str,
         work: Callable[[], Awaitable[None]],
+        patience: float,
         version: str | None = None,
         *,
         installing: bool = False,
     ) -> None:
         try:
-            await patiently(work, _PATIENCE)
+            await patiently(work, patience)
         except PASSING as error:
             # Nothing is wrong with the tenant, so there is nothing to write down.
             raise Conflict(
                 "system.busy",
-                f"{system_id} for {self._tenant_id}: others were in the way for {_PATIENCE:g} seconds: {error}",
+                f"{system_id} for {self._tenant_id}: others were in the way for {patience:g} seconds: {error}",
                 "the schema is as it was; try again when they are done",
             ) from error
         except LOST as error:
@@ -289,12 +295,12 @@ class Installations:
                 "the schema is as it was; mend the data or publish a mended version, then try again",
             ) from error
 
-    async def _perform(self, place: Place, phases: Sequence[Phase]) -> None:
+    async def _perform(self, place: Place, phases: Sequence[Phase], limits: Limits) -> None:
         """Phases of which some cannot run in a transaction, each by itself; after an error the same change goes on."""
         link = Link(self._postgres)
         try:
             for phase in phases:
-                await perform(link, place, phase, _LIMITS)
+                await perform(link, place, phase, limits)
         finally:
             await link.close()
 
@@ -322,18 +328,20 @@ class Installations:
         return system, place, held if held is not None and held["status"] == INSTALLED else None
 
     async def _change_within(
-        self, connection: PooledConnection, system_id: str, change: _Change, installing: bool
+        self, connection: PooledConnection, system_id: str, change: Change, action: str
     ) -> tuple[Place, Sequence[Phase]]:
         """Change it in the transaction, or give the phases that cannot be in one."""
         system, place, held = await self._held(connection, system_id)
         target = find_version(system_id, await connection.fetch(queries.versions, system_id), change.version)
-        if installing:
+        if action == "install":
             check_absent(self._tenant_id, system_id, held and held["version"])
             check_offered(system_id, deprecated=system["status"] == DEPRECATED)
             other = await connection.fetchval(queries.same_type, system["type"], system_id)
             check_type_free(self._tenant_id, system["type"], other)
         elif held is None:
             raise not_installed(self._tenant_id, system_id)
+        elif action != "migrate":
+            check_direction(system_id, action, held["version"], target["version"])
         guard = await self._check_needs(connection, system_id, target)
         chosen = await changed_choices(
             self._sealer, system_id, declared_of(target), choices_of(held), change.configuration, change.features
@@ -351,7 +359,7 @@ class Installations:
         if begun or any(phase.concurrent for phase in phases):
             return place, phases[begun:]
         for phase in phases:
-            await connection.execute(settings(_LIMITS) + body(place, phase, utc_now()))
+            await connection.execute(settings(change.limits) + body(place, phase, utc_now()))
         return place, []
 
     async def _check_needs(self, connection: PooledConnection, system_id: str, target: Any) -> str | None:

@@ -163,16 +163,16 @@ ALTER {what} {place} OWNER TO {value}
 ALTER {what} {place} OWNER TO {owner}
 
 -- name: revoke
-REVOKE ALL{columns} ON {what} {place} FROM {value}
+REVOKE ALL{columns} ON {what} {place} FROM {value} CASCADE
 
 -- name: grant
-GRANT {privileges} ON {what} {place} TO {value}
+GRANT {privileges} ON {what} {place} TO {value}{option}
 
 -- name: default_revoke
 ALTER DEFAULT PRIVILEGES FOR ROLE {role} IN SCHEMA {schema} REVOKE ALL ON {what} FROM {value}
 
 -- name: default_grant
-ALTER DEFAULT PRIVILEGES FOR ROLE {role} IN SCHEMA {schema} GRANT {privileges} ON {what} TO {value}
+ALTER DEFAULT PRIVILEGES FOR ROLE {role} IN SCHEMA {schema} GRANT {privileges} ON {what} TO {value}{option}
 
 -- name: drop_part
 DROP {what} {name} ON {table}
@@ -194,6 +194,15 @@ DROP INDEX {name}
 
 -- name: drop_object
 DROP {what} {object}
+
+-- name: begin
+BEGIN
+
+-- name: commit
+COMMIT
+
+-- name: as_owner
+SET LOCAL ROLE {owner}
 
 -- name: in_schema
 SET LOCAL search_path = {schema}

@@ -13,8 +13,9 @@ from postgast import walk
 
 from prismicx.engines.postgres import Connection
 from prismicx.statements import Statements
-from prismicx.systems.ddl import Roles, ddl
+from prismicx.systems.ddl import ddl
 from prismicx.systems.definitions import Definitions
+from prismicx.systems.mend import Roles
 from prismicx.systems.phases import with_placeholder
 from prismicx.systems.shape import shape_of
 from prismicx.systems.step import Limits, Place, opening, run, settings
@@ -56,7 +57,7 @@ def _is_pure(statement: Any) -> bool:
     node = getattr(statement, kind)
     if kind == "create_table_as_stmt":
         # A materialised view holds what it finds, which is nothing where nothing was put in.
-        return postgast.pg_query_pb2.ObjectType.Name(node.objtype) == "OBJECT_MATVIEW"
+        return bool(postgast.pg_query_pb2.ObjectType.Name(node.objtype) == "OBJECT_MATVIEW")
     if kind not in _PURE:
         return False
     return not any(type(item).__name__ == "DefElem" and item.defname == "restart" for _, item in walk(node))

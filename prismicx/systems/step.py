@@ -138,14 +138,21 @@ def body(place: Place, phase: Phase, moment: datetime) -> str:
 
 def opening(place: Place) -> str:
     """The schema, which its owner fills and the tenant's other role uses: all it will hold, by default."""
+    return f"{'; '.join(opening_statements(place))};"
+
+
+def opening_statements(place: Place) -> list[str]:
+    """The statements of `opening`."""
     schema, user = f'"{place.schema}"', f'"{place.user}"'
-    return (
-        f'CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION "{place.owner}"; SET LOCAL ROLE "{place.owner}"; '
-        f"GRANT USAGE ON SCHEMA {schema} TO {user}; "
-        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {user}; "
-        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE, SELECT ON SEQUENCES TO {user}; "
-        f"SET LOCAL ROLE NONE;"
-    )
+    defaults = f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT"
+    return [
+        f'CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION "{place.owner}"',
+        f'SET LOCAL ROLE "{place.owner}"',
+        f"GRANT USAGE ON SCHEMA {schema} TO {user}",
+        f"{defaults} SELECT, INSERT, UPDATE, DELETE ON TABLES TO {user}",
+        f"{defaults} USAGE, SELECT ON SEQUENCES TO {user}",
+        "SET LOCAL ROLE NONE",
+    ]
 
 
 def run(place: Place, script: str) -> str:

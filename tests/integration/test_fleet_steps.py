@@ -161,9 +161,8 @@ async def test_drift_is_named_mended_and_in_the_way(shop: Shop, px: Platform, se
     assert plan.tenants == 2
     (mending,) = (item.repair for item in found.drifted if item.tenant_id == dropped)
     admin = await administrator(settings, "management_system_repository")
-    async with admin.transaction():
-        for line in mending:
-            await admin.execute(line)
+    for line in mending:
+        await admin.execute(line)
     await admin.close()
     assert {item.tenant_id for item in (await px.fleet.drift(shop.system)).drifted} == {edited, missing}
     assert [item.tenant_id for item in (await px.fleet.drift(shop.system, tenants=[edited])).drifted] == [edited]

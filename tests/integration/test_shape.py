@@ -11,10 +11,12 @@ import pytest
 from prismicx import InvalidInput, NotFound
 from prismicx.settings import Settings
 from prismicx.systems import package
-from prismicx.systems.ddl import Roles, ddl, repair
+from prismicx.systems.ddl import ddl, remake, repair
 from prismicx.systems.definitions import definitions_of
 from prismicx.systems.differences import differences
+from prismicx.systems.mend import Roles
 from prismicx.systems.shape import Shape, hashes, shape_of
+from prismicx.systems.step import Place, opening_statements
 from tests.support import administrator
 
 ROOT = Path(__file__).parents[2]
@@ -147,6 +149,10 @@ CHANGES: list[tuple[str, str, bool]] = [
     ("REVOKE DELETE ON people FROM {user}", "grants of table people", MENDED),
     ("GRANT SELECT ON people TO PUBLIC", "grants of table people", MENDED),
     ("GRANT TRUNCATE ON people TO {user}", "grants of table people", MENDED),
+    ("GRANT SELECT ON people TO {user} WITH GRANT OPTION", "grants of table people", MENDED),
+    ("REVOKE INSERT ON people FROM {owner}", "grants of table people", MENDED),
+    ("GRANT SELECT ON cache TO PUBLIC", "grants of table cache", MENDED),
+    ("REVOKE SELECT ON base FROM {user}", "grants of table base", MENDED),
     ("GRANT SELECT (name) ON people TO PUBLIC", "grants of column people.name", MENDED),
     ("REVOKE USAGE ON SEQUENCE numbers FROM {user}", "grants of sequence numbers", MENDED),
     ("REVOKE EXECUTE ON FUNCTION touched() FROM PUBLIC", "grants of function touched()", MENDED),
@@ -221,7 +227,7 @@ async def test_a_change_is_named_and_mended(
 ) -> None:
     definitions = await definitions_of(admin, *triple(rich[0]))
     roles = rich[1]
-    names = {"{user}": f'"{roles.user}"', "{schema}": roles.schema}
+    names = {"{user}": f'"{roles.user}"', "{owner}": f'"{roles.owner}"', "{schema}": roles.schema}
     script = change.removeprefix("ADMIN ")
     for mark, name in names.items():
         script = script.replace(mark, name)
@@ -237,16 +243,33 @@ async def test_a_change_is_named_and_mended(
     statements = repair(differing, definitions, roles)
     assert any(not line.startswith("-- ") for line in statements)
     assert mended == (not any(line.startswith("-- ") for line in statements)), statements
+    # As the administrator, statement by statement, as it is printed: the text says who it is to be.
+    assert (statements[0], statements[-1]) == ("BEGIN", "COMMIT")
+    await admin.execute("RESET search_path")
+    await perform(admin, statements[1:-1])
+    await admin.execute("SET LOCAL ROLE NONE; RESET check_function_bodies")
     if not mended:
         return
-    if not change.startswith("ADMIN "):
-        await admin.execute(f'SET LOCAL ROLE "{roles.owner}"')
-    for statement in statements:
-        await admin.execute(statement)
-    await admin.execute("SET LOCAL ROLE NONE")
     after = await shape_of(admin, *triple(roles))
     assert differences(definitions.shape, after) == [], statements
     assert after.hash == definitions.shape.hash
+
+
+async def perform(admin: Any, statements: list[str]) -> None:
+    """What the server would do with printed statements; the driver knows no statement that is a comment."""
+    for statement in statements:
+        if not statement.startswith("-- "):
+            await admin.execute(statement)
+
+
+async def test_a_schema_that_is_gone_is_made_again(admin: Any, rich: tuple[Roles, Roles]) -> None:
+    roles = rich[1]
+    definitions = await definitions_of(admin, *triple(rich[0]))
+    await admin.execute(f'DROP SCHEMA "{roles.schema}" CASCADE')
+    await perform(admin, remake(definitions, opening_statements(Place("t", "s", *triple(roles))), roles)[1:-1])
+    await admin.execute("SET LOCAL ROLE NONE; RESET check_function_bodies; RESET search_path")
+    again = await shape_of(admin, *triple(roles))
+    assert differences(definitions.shape, again) == []
 
 
 async def remade(admin: Any, settings: Settings, roles: Roles) -> tuple[Shape, Shape]:

@@ -69,3 +69,4 @@ COMMENT ON TABLE people IS 'Who''s who';
 COMMENT ON COLUMN people.name IS 'As on the passport';
 COMMENT ON FUNCTION doubled(integer, integer) IS 'Twice and more';
 COMMENT ON CONSTRAINT priced ON "Order Items" IS 'Not for free';
+GRANT SELECT (value) ON cache TO PUBLIC;
