@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from prismicx.names import Names
 from prismicx.systems.declarations import Choices, Declaration, stored_choices, stored_declaration
 from prismicx.systems.secrets import sealed_keys
+from prismicx.systems.step import Limits
 from prismicx.versions import version_of
 
 
@@ -41,6 +42,26 @@ class Installation:
     def revision(self) -> str:
         """Changes with every change of the installation; for `Installations.configure`."""
         return version_of(self.updated_at)
+
+
+Direction = Literal["upgrade", "rollback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is asked of a system of a tenant; None leaves it as it is, and the version the latest.
+
+    Attributes:
+        limits: how long a statement may wait for a lock, and run.
+        patience: seconds for which it is tried again while others hold locks.
+    """
+
+    version: str | None = None
+    configuration: Mapping[str, Any] | None = None
+    features: Mapping[str, bool] | None = None
+    force: bool = False
+    limits: Limits = Limits()
+    patience: float | None = None
 
 
 def installation_of(names: Names, tenant_id: str, row: Any) -> Installation:
