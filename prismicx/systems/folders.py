@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 
 from packaging.version import Version
@@ -216,17 +216,21 @@ def _two_heads(first: Script, second: Script) -> InvalidInput:
 
 
 def _check_gaps(folder: Path, scripts: Sequence[Script]) -> None:
-    """See that numbers which count follow one another from 1; times need not, nor numbers with dots."""
-    counting = [0] + [
-        int(script.number) for script in scripts if script.number.isdigit() and len(script.number) < _TIMESTAMP_DIGITS
-    ]
-    for before, after in pairwise(counting):
-        if after != before + 1:
+    """See that numbers which count follow one another from 1, those with dots by what stands before the first one;
+    times need not, nor do numbers with dots themselves."""
+    before = 0
+    for script in scripts:
+        first = script.number.partition(".")[0]
+        if len(first) >= _TIMESTAMP_DIGITS:
+            continue
+        number = int(first)
+        if script.number.isdigit() and number > before + 1:
             raise InvalidInput(
                 "package.migrations",
-                f"{folder}: the number {before + 1} is missing before {after}",
+                f"{folder}: the number {before + 1} is missing before {number}",
                 "add the migration, or number them 1, 2, 3 … without a gap",
             )
+        before = max(before, number)
 
 
 def _release(ordinal: int, up: Script, down: Script | None, moment: datetime) -> Release:

@@ -65,6 +65,7 @@ def test_each_format_is_recognised(format: str) -> None:
             {"V1__a.sql": A, "V1.1__b.sql": B, "U1__undo_a.sql": NOT_A, "V1_2__c.sql": "SELECT 1;"},
             [("1", 1, "a", A, NOT_A), ("1.1", 2, "b", B, None), ("1.2", 3, "c", "SELECT 1;", None)],
         ),
+        ({"V1.1__a.sql": A, "V2__b.sql": B}, [("1.1", 1, "a", A, None), ("2", 2, "b", B, None)]),
         ({"V001.002__a.sql": A, "more/V001.010__b.sql": B}, [("1.2", 1, "a", A, None), ("1.10", 2, "b", B, None)]),
         ({"1_a.sql": A, "2_b.sql": B}, [("1", 1, "a", A, None), ("2", 2, "b", B, None)]),
         (
