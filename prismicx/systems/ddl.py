@@ -42,6 +42,7 @@ _CAREFUL = {
     ("column", "type"): "it rewrites the table and may lose data",
     ("column", "collation"): "it rebuilds indexes and may break unique ones",
     ("table", "unlogged"): "it rewrites the table",
+    ("index", "partition of"): "its table has to be a partition before",
     ("constraint", "triggers"): "only a superuser may, and rows may break the key meanwhile",
     ("column", "identity"): "its numbers must begin after those that are taken",
 }

@@ -13,8 +13,9 @@ from typing import Any
 import postgast
 from postgast import PgQueryError, walk
 
-from prismicx.engines.statement_rules import is_refused, refusals
+from prismicx.engines.statement_rules import refusals
 from prismicx.errors import InvalidInput
+from prismicx.systems.bodies import problems_of_body
 from prismicx.systems.phases import is_concurrent, with_placeholder
 
 _ALLOWED = frozenset(
@@ -56,6 +57,11 @@ _NAMES = {
 }
 """Which field of a node is a name in parts, the schema first."""
 
+_TABLESPACES = {"CreateStmt": "tablespacename", "IndexStmt": "table_space", "IntoClause": "table_space_name",
+                "Constraint": "indexspace"}  # fmt: skip
+_SET_TABLESPACE = postgast.pg_query_pb2.AlterTableType.Value("AT_SetTableSpace")
+_OF_SEQUENCES = frozenset({"nextval", "currval", "setval"})
+
 _BEYOND_SCHEMAS = frozenset(
     """
     OBJECT_ACCESS_METHOD OBJECT_CAST OBJECT_DATABASE OBJECT_EVENT_TRIGGER OBJECT_EXTENSION OBJECT_FDW
@@ -74,12 +80,6 @@ _REFUSED_OPTIONS = frozenset({"support", "transform"})
 
 _KIND_OF_OBJECT = {"drop_stmt": "remove_type", "comment_stmt": "objtype", "rename_stmt": "rename_type"}
 _PARTS_OF_TABLES = frozenset("OBJECT_COLUMN OBJECT_POLICY OBJECT_RULE OBJECT_TABCONSTRAINT OBJECT_TRIGGER".split())
-
-_BEGINS = frozenset({"", ";", "begin", "then", "else", "loop", ">>"})
-"""After these a statement begins in the body of a function."""
-
-_REFUSED_STATEMENTS = frozenset("set reset discard listen prepare grant revoke create alter drop copy do load".split())
-_REFUSED_WORDS = frozenset({"execute", "language"})
 
 
 def inspect(text: str, source: str, first_line: int = 1) -> None:
@@ -182,6 +182,8 @@ def _problems(kind: str, statement: Any, own: Set[str]) -> Iterator[str]:
             parts = [part.string.sval for part in node.funcname]
             if len(parts) > 1 and parts[0] not in own:
                 yield f"it calls {'.'.join(parts)}; names stand alone in a migration, or after ${{schema}}."
+            if parts[-1] in _OF_SEQUENCES and node.args:
+                yield from _other_schema(node.args[0], own)
         elif name == "VariableSetStmt":
             yield f"it sets {node.name} for a function"
         elif name == "ExecuteStmt":
@@ -192,7 +194,46 @@ def _problems(kind: str, statement: Any, own: Set[str]) -> Iterator[str]:
             yield f"it is in the language {node.arg.string.sval}; sql and plpgsql are taken"
         elif name == "DefElem" and node.defname == "as":
             for text in [node.arg.string.sval, *(item.string.sval for item in node.arg.list.items)]:
-                yield from _problems_of_body(text)
+                yield from problems_of_body(text, _written(kind, statement), lambda text: _problems_within(text, own))
+        elif name == "RoleSpec" and node.rolename:
+            yield f"it names the role {node.rolename}: which roles there are differs from tenant to tenant"
+        elif name in _TABLESPACES and getattr(node, _TABLESPACES[name]):
+            yield f"it names the tablespace {getattr(node, _TABLESPACES[name])}, which is the server's"
+        elif name == "AlterTableCmd" and node.subtype == _SET_TABLESPACE:
+            yield f"it names the tablespace {node.name}, which is the server's"
+
+
+def _problems_within(text: str, own: Set[str]) -> Iterator[str]:
+    """Why a text that a body runs is refused."""
+    try:
+        statements = postgast.parse(text).stmts
+    except PgQueryError as error:
+        yield f"the body of a function runs what cannot be read: {error}"
+        return
+    for raw in statements:
+        kind = raw.stmt.WhichOneof("node")
+        concurrent = "a statement that cannot run in a transaction" if is_concurrent(raw.stmt) else ""
+        problem = concurrent or _problem_of_kind(raw.stmt)
+        if problem:
+            yield f"the body of a function holds: {problem}"
+        else:
+            yield from _problems(kind, getattr(raw.stmt, kind), own)
+
+
+def _written(kind: str, statement: Any) -> str:
+    """A statement as a text."""
+    parsed = postgast.pg_query_pb2.ParseResult()
+    getattr(parsed.stmts.add().stmt, kind).CopyFrom(statement)
+    return str(postgast.deparse(parsed))
+
+
+def _other_schema(argument: Any, own: Set[str]) -> Iterator[str]:
+    """The schema in the name of a sequence that is given as a text."""
+    value = argument.type_cast.arg if argument.HasField("type_cast") else argument
+    parts = value.a_const.sval.sval.split(".") if value.HasField("a_const") else []
+    schema = parts[0].strip('"') if len(parts) > 1 else ""
+    if schema not in own:
+        yield f"it names the schema {schema}; names stand alone in a migration, or after ${{schema}}."
 
 
 def _schemas_named(name: str, node: Any) -> Iterator[str]:
@@ -238,25 +279,3 @@ def _first_of(parts: Any) -> Iterator[str]:
 def _object_name(kind: int, parts: Any) -> Any:
     """The name of an object, or of the table it is a part of: parts are named after their table."""
     return parts[:-1] if postgast.pg_query_pb2.ObjectType.Name(kind) in _PARTS_OF_TABLES else parts
-
-
-def _problems_of_body(body: str) -> Iterator[str]:
-    try:
-        tokens = postgast.scan(body).tokens
-    except PgQueryError as error:
-        yield f"the body of a function cannot be read: {error}"
-        return
-    text, before = body.encode(), ""
-    for token in tokens:
-        kind = postgast.pg_query_pb2.Token.Name(token.token)
-        if kind in ("SQL_COMMENT", "C_COMMENT"):
-            continue
-        word = text[token.start : token.end].decode()
-        plain = word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
-        if kind == "UIDENT":
-            yield f"the body of a function holds {word}: names are written plainly"
-        elif plain in _REFUSED_WORDS or (before in _BEGINS and plain in _REFUSED_STATEMENTS):
-            yield f"the body of a function may not hold {word.upper()}"
-        elif kind != "SCONST" and is_refused(plain):
-            yield f"the body of a function names {plain}, which reaches beyond the tenant's tables"
-        before = plain

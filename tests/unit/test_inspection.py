@@ -26,6 +26,15 @@ END $$;
 CREATE AGGREGATE joined(text) (SFUNC = textcat, STYPE = text, INITCOND = '', PARALLEL = SAFE);
 CREATE TYPE span AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi);
 CREATE COLLATION plain FROM "C";
+DO $$ BEGIN CREATE TYPE mood AS ENUM ('good'); EXCEPTION WHEN duplicate_object THEN null; END $$;
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM contacts) THEN
+        ALTER TABLE contacts ADD COLUMN more text;
+        EXECUTE 'CREATE INDEX more ON contacts (more)';
+        CREATE TRIGGER again BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION f();
+    END IF;
+END $$;
+CREATE POLICY everybody ON contacts TO PUBLIC USING (id = currval('numbers')::text::uuid);
 CREATE TABLE copies AS SELECT * FROM contacts;
 CREATE TRIGGER t BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION f();
 COMMENT ON TABLE contacts IS 'people; and ''quotes''';
@@ -148,16 +157,35 @@ def test_lines_are_those_of_the_file_when_the_script_is_a_part_of_it() -> None:
         ("CREATE PUBLICATION p FOR ALL TABLES", "publication"),
         ("CREATE SERVER s FOREIGN DATA WRAPPER w", "foreign server"),
         ("SECURITY LABEL ON TABLE a IS 'x'", "sec label"),
-        ("DO $$ BEGIN EXECUTE 'SET LOCAL ROLE owner_b'; END $$", "EXECUTE"),
+        ("DO $$ BEGIN EXECUTE 'SET LOCAL ROLE owner_b'; END $$", "variable set"),
+        ("DO $$ BEGIN EXECUTE 'SET LOCAL ' || 'ROLE owner_b'; END $$", "put together"),
+        ("DO $$ BEGIN EXECUTE 'COMMIT'; END $$", "transaction"),
+        ("DO $$ BEGIN EXECUTE 'CREATE INDEX CONCURRENTLY i ON a (b)'; END $$", "transaction"),
+        ("DO $$ BEGIN CREATE ROLE evil; END $$", "create role"),
+        ("DO $$ BEGIN /* x */ CREATE /* y */ ROLE evil; -- z\n ALTER ROLE a SUPERUSER; END $$", "create role"),
+        ("DO $$ BEGIN IF true THEN NULL; ELSE <<x>> BEGIN DROP ROLE a; END; END IF; END $$", "drop role"),
+        ("DO $$ BEGIN IF true THEN ALTER TABLE other.a ADD b int; END IF; END $$", "other"),
+        ("DO $$ BEGIN EXECUTE format('DROP TABLE %I', 'a'); END $$", "put together"),
+        (
+            "CREATE FUNCTION f() RETURNS SETOF int LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY EXECUTE x; END $$",
+            "EXECUTE",
+        ),
+        ("ALTER TABLE a OWNER TO app_user", "app_user"),
+        ("CREATE POLICY p ON a TO app_user", "app_user"),
+        ("CREATE TABLE c (b int) TABLESPACE fast", "fast"),
+        ("CREATE INDEX ON a (b) TABLESPACE fast", "fast"),
+        ("ALTER TABLE a SET TABLESPACE fast", "fast"),
+        ("ALTER TABLE a ALTER b SET DEFAULT nextval('other.s')", "other"),
+        ("SELECT nextval('other.s'::regclass)", "other"),
         ("DO $$ BEGIN SET LOCAL ROLE owner_b; END $$", "SET"),
         ("DO $$ BEGIN /* x */ SET -- y\n ROLE owner_b; END $$", "SET"),
         ("DO 'BEGIN RESET ROLE; END'", "RESET"),
         ("DO $$ BEGIN IF true THEN RESET ROLE; END IF; END $$", "RESET"),
-        ("DO $$ DECLARE r record; BEGIN FOR r IN EXECUTE 'x' LOOP END LOOP; END $$", "EXECUTE"),
+        ("DO $$ DECLARE r record; BEGIN FOR r IN EXECUTE 'x' LOOP END LOOP; END $$", "cannot be read"),
         ("DO $$ BEGIN PERFORM set_config('role', 'b', true); END $$", "set_config"),
         ("DO $$ BEGIN PERFORM U&\"set!005fconfig\" UESCAPE '!' ('role', 'b', true); END $$", "plainly"),
         ("DO $$ BEGIN UPDATE pg_settings SET setting = 'b' WHERE name = 'role'; END $$", "pg_settings"),
-        ("DO $$ BEGIN CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; END $$", "CREATE"),
+        ("DO $$ BEGIN CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SET ROLE b'; END $$", "SET"),
         ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'SET ROLE b'", "SET"),
         ("CREATE FUNCTION f() RETURNS void LANGUAGE sql SET role = 'b' AS 'SELECT 1'", "sets role"),
         ("CREATE FUNCTION f() RETURNS void LANGUAGE plpython3u AS 'pass'", "plpython3u"),
