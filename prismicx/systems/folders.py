@@ -20,7 +20,7 @@ from prismicx.errors import InvalidInput, quoted
 from prismicx.names import check_system_type
 from prismicx.systems.conventions import DOWN, READERS, UP, File, Script, convention_of
 from prismicx.systems.declarations import Declaration
-from prismicx.systems.inspection import inspect
+from prismicx.systems.inspection import inspect, raise_all
 from prismicx.systems.manifest import ID_RULE, is_system_id
 from prismicx.systems.package import NOTHING, VERSION_LIMIT, Migration, Package, Release, read, read_script
 
@@ -86,8 +86,13 @@ def read_folder(folder: Path | str, format: str | None = None, identity: Identit
     system_id, system_type, vendor, name = _checked(folder, convention, identity)
     ignored = _LEFT_ALONE.get(convention, set())
     scripts = [script for file in files if file.inner.as_posix() not in ignored for script in READERS[convention](file)]
+    refused = []
     for script in scripts:
-        inspect(script.text, script.source.file, script.source.line)
+        try:
+            inspect(script.text, script.source.file, script.source.line)
+        except InvalidInput as error:
+            refused.append(error)
+    raise_all(refused)
     return Package(system_id, system_type, name, vendor, None, _releases(folder, convention, scripts))
 
 

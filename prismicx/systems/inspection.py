@@ -7,7 +7,7 @@ are looked at by grammar, and bodies of functions, which the grammar takes as te
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 import postgast
@@ -28,6 +28,9 @@ _ALLOWED = frozenset(
     update_stmt view_stmt
     """.split()
 )
+_SHOWN = 50
+"""At most so many refusals are told at once."""
+
 _OWN = frozenset({"", "pg_catalog"})
 _LANGUAGES = frozenset({"sql", "plpgsql"})
 
@@ -83,7 +86,7 @@ _PARTS_OF_TABLES = frozenset("OBJECT_COLUMN OBJECT_POLICY OBJECT_RULE OBJECT_TAB
 
 
 def inspect(text: str, source: str, first_line: int = 1) -> None:
-    """See that every statement parses and stays within the schema it will run in.
+    """See that every statement parses and stays within the schema it will run in; all that does not is told.
 
     Args:
         source: the file's name, for messages.
@@ -103,11 +106,25 @@ def inspect(text: str, source: str, first_line: int = 1) -> None:
     except PgQueryError as error:
         # The grammar counts bytes from 1.
         raise place.refused(max(error.cursorpos - 1, 0), str(error)) from error
+    refused = []
     for raw in tree.stmts:
         kind = raw.stmt.WhichOneof("node")
-        problem = _problem_of_kind(raw.stmt) or next(_problems(kind, getattr(raw.stmt, kind), own), "")
-        if problem:
-            raise place.refused(raw.stmt_location, problem)
+        problem = _problem_of_kind(raw.stmt)
+        problems = [problem] if problem else dict.fromkeys(_problems(kind, getattr(raw.stmt, kind), own))
+        refused += [place.refused(raw.stmt_location, problem) for problem in problems]
+    raise_all(refused)
+
+
+def raise_all(refused: Sequence[InvalidInput]) -> None:
+    """Raise one error that tells all, one a line; nothing where there is none.
+
+    Raises:
+        InvalidInput: ``package.sql``.
+    """
+    if refused:
+        told = [error.message for error in refused[:_SHOWN]]
+        more = [f"and {len(refused) - _SHOWN} more"] if len(refused) > _SHOWN else []
+        raise InvalidInput(refused[0].code, "\n".join([*told, *more]), refused[0].remedy)
 
 
 class _Place:

@@ -20,7 +20,7 @@ from packaging.version import InvalidVersion, Version
 from prismicx.errors import InvalidInput
 from prismicx.names import check_system_type
 from prismicx.systems.declarations import Declaration, read_declaration
-from prismicx.systems.inspection import inspect
+from prismicx.systems.inspection import inspect, raise_all
 from prismicx.systems.manifest import ID_RULE, Checker, is_system_id
 from prismicx.systems.requirements import Specifiers, read_compatibility, read_dependencies
 
@@ -160,6 +160,7 @@ def _release(check: Checker, item: Any, migrations: dict[int, Migration]) -> Rel
 
 def _migrations(folder: Path) -> dict[int, Migration]:
     found: dict[tuple[int, str], tuple[str, Path, str]] = {}
+    refused: list[InvalidInput] = []
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
@@ -178,8 +179,12 @@ def _migrations(folder: Path) -> dict[int, Migration]:
                 "number them anew",
             )
         script = read_script(path)
-        inspect(script, str(path))
+        try:
+            inspect(script, str(path))
+        except InvalidInput as error:
+            refused.append(error)
         found[key] = match[2], path, script
+    raise_all(refused)
     numbers = sorted(number for number, way in found if way == "up")
     if numbers != list(range(1, len(numbers) + 1)):
         raise InvalidInput(

@@ -151,6 +151,11 @@ def test_a_time_in_the_number_is_the_release(tmp_path: Path) -> None:
         ({"1_a.up.sql": b"\xff\xfe\x00"}, "package.migrations", ["1_a.up.sql", "UTF-8"]),
         ({"1_a.up.sql": b"x" * (FILE_LIMIT + 1)}, "package.migrations", ["1_a.up.sql", "bytes"]),
         ({"1_a.up.sql": "SELECT 1;\0"}, "package.sql", ["1_a.up.sql:1:10", "NUL"]),
+        (
+            {"1_a.up.sql": "DROP ROLE x;\nSELECT 1;\nCREATE TABLE other.a ();", "2_b.up.sql": "RESET ROLE;"},
+            "package.sql",
+            ["1_a.up.sql:1:1: ", "1_a.up.sql:3:1: it names the schema other", "2_b.up.sql:1:1: "],
+        ),
         ({"1_a.up.sql": "SELECT 1;\nSELEC 2;"}, "package.sql", ["1_a.up.sql:2:1", "syntax error"]),
     ],
 )
