@@ -51,7 +51,9 @@ async def test_a_plan_tells_who_is_left_out_and_why(shop: Shop, px: Platform) ->
     async with px.tenant(d) as scope:
         await scope.systems.migrate(shop.system, "2.0")
     plan = await shop.plan("upgrade", "3.0", Selection(tenants=tuple(shop.tenants)))
-    assert {item.tenant_id: item.code for item in plan.blocked} == {a: "tenant.suspended", c: "system.not_installed"}
+    assert {item.tenant_id: item.code for item in plan.blocked} == {
+        a: "tenant.suspended", b: "system.direction", c: "system.not_installed",
+    }  # fmt: skip
     assert {group.version_from: group.tenants for group in plan.groups} == {"1.0": tuple(sorted((e, f))), "2.0": (d,)}
     plan = await shop.plan("rollback", "3.0", Selection(tenants=(b,)))
     assert [(item.tenant_id, item.code) for item in plan.blocked] == [(b, "system.irreversible")]
