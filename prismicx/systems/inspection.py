@@ -13,7 +13,7 @@ from typing import Any
 import postgast
 from postgast import PgQueryError, walk
 
-from prismicx.engines.statement_rules import refusals
+from prismicx.engines.statement_rules import is_refused, refusals
 from prismicx.errors import InvalidInput
 from prismicx.systems.bodies import problems_of_body
 from prismicx.systems.phases import is_concurrent, with_placeholder

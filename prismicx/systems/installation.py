@@ -29,7 +29,15 @@ from prismicx.systems.drift import check_no_drift
 from prismicx.systems.execution import LOST, Link, lost, perform, stepping
 from prismicx.systems.failure import failure_of
 from prismicx.systems.guard import guard_of, refusal_of, related_versions
-from prismicx.systems.installed import Change, Direction, Installation, choices_of, declared_of, installation_of
+from prismicx.systems.installed import (
+    Change,
+    Direction,
+    Installation,
+    choices_of,
+    declared_of,
+    installation_of,
+    version_told,
+)
 from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import find_path, find_version
@@ -58,10 +66,6 @@ INSTALLED = "installed"
 _LIMITS = Limits()
 _PATIENCE = 15.0
 """Seconds for which a change tries again while others hold locks."""
-
-
-def _version(installed: Installation) -> dict[str, str]:
-    return {"version": installed.version}
 
 
 class Installations:
@@ -126,7 +130,7 @@ class Installations:
             f"prismicx system install SYSTEM --tenant {self._tenant_id}",
         )
 
-    @audited("system.install", subject="system_id", given=("version",), told=_version)
+    @audited("system.install", subject="system_id", given=("version",), told=version_told)
     async def install(
         self,
         system_id: str,
@@ -157,7 +161,7 @@ class Installations:
             system_id, Change(version, configuration, features, limits=limits, patience=patience), "install"
         )
 
-    @audited("system.migrate", subject="system_id", given=("version", "force"), told=_version)
+    @audited("system.migrate", subject="system_id", given=("version", "force"), told=version_told)
     async def migrate(
         self,
         system_id: str,

@@ -64,6 +64,11 @@ class Change:
     patience: float | None = None
 
 
+def version_told(installed: Installation) -> dict[str, str]:
+    """What the audit trail is told of a change."""
+    return {"version": installed.version}
+
+
 def installation_of(names: Names, tenant_id: str, row: Any) -> Installation:
     """The installation of a row; its secrets stay sealed."""
     declared, chosen = declared_of(row), choices_of(row)
