@@ -23,6 +23,7 @@ from prismicx.errors import Conflict, NotFound
 from prismicx.names import Names, check_system_type
 from prismicx.remembered import Remembered
 from prismicx.sealing.sealer import Sealer
+from prismicx.systems import requirements
 from prismicx.systems.catalogue import DATABASE, DEPRECATED, queries, unknown_system, version_id
 from prismicx.systems.declarations import Choices
 from prismicx.systems.drift import check_no_drift
@@ -42,20 +43,6 @@ from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import find_path, find_version
 from prismicx.systems.patience import PASSING, patiently
-from prismicx.systems.requirements import (
-    Held,
-    by_system,
-    check_absent,
-    check_compatible,
-    check_dependencies,
-    check_direction,
-    check_offered,
-    check_type_free,
-    check_unneeded,
-    held_of,
-    not_installed,
-    platform_parts,
-)
 from prismicx.systems.secrets import changed_choices
 from prismicx.systems.step import Limits, Phase, Place, body, making, place_of, settings
 from prismicx.systems.way import phases_of_way, removal
@@ -219,7 +206,7 @@ class Installations:
         async with self._transaction() as connection:
             _, _, held = await self._held(connection, system_id)
             if held is None:
-                raise not_installed(self._tenant_id, system_id)
+                raise requirements.not_installed(self._tenant_id, system_id)
             changed_at = held["updated_at"].replace(tzinfo=UTC)
             current = version_of(changed_at)
             if revision not in (None, current):
@@ -246,8 +233,8 @@ class Installations:
             async with self._transaction() as connection:
                 system, place, held = await self._held(connection, system_id)
                 if held is None:
-                    raise not_installed(self._tenant_id, system_id)
-                check_unneeded(self._tenant_id, system_id, await self._installed(connection))
+                    raise requirements.not_installed(self._tenant_id, system_id)
+                requirements.check_unneeded(self._tenant_id, system_id, await self._installed(connection))
                 guard = guard_of(system_id, None, await related_versions(connection, system_id, None))
                 phase = removal(system_id, held["version"], guard)
                 await connection.execute(settings(_LIMITS) + body(place, phase, utc_now()))
@@ -338,14 +325,14 @@ class Installations:
         system, place, held = await self._held(connection, system_id)
         target = find_version(system_id, await connection.fetch(queries.versions, system_id), change.version)
         if action == "install":
-            check_absent(self._tenant_id, system_id, held and held["version"])
-            check_offered(system_id, deprecated=system["status"] == DEPRECATED)
+            requirements.check_absent(self._tenant_id, system_id, held and held["version"])
+            requirements.check_offered(system_id, deprecated=system["status"] == DEPRECATED)
             other = await connection.fetchval(queries.same_type, system["type"], system_id)
-            check_type_free(self._tenant_id, system["type"], other)
+            requirements.check_type_free(self._tenant_id, system["type"], other)
         elif held is None:
-            raise not_installed(self._tenant_id, system_id)
+            raise requirements.not_installed(self._tenant_id, system_id)
         elif action != "migrate":
-            check_direction(system_id, action, held["version"], target["version"])
+            requirements.check_direction(system_id, action, held["version"], target["version"])
         guard = await self._check_needs(connection, system_id, target)
         chosen = await changed_choices(
             self._sealer, system_id, declared_of(target), choices_of(held), change.configuration, change.features
@@ -369,20 +356,23 @@ class Installations:
     async def _check_needs(self, connection: PooledConnection, system_id: str, target: Any) -> str | None:
         """See that a version has what it needs, and that what needs the system takes this version; how that is seen
         again where a step is a transaction of its own."""
-        needed, found = json.loads(target["compatibility"] or "{}"), platform_parts(connection.get_server_version())
-        check_compatible(system_id, target["version"], needed, found)
-        wanted = held_of(system_id, target)
+        needed, found = (
+            json.loads(target["compatibility"] or "{}"),
+            requirements.platform_parts(connection.get_server_version()),
+        )
+        requirements.check_compatible(system_id, target["version"], needed, found)
+        wanted = requirements.held_of(system_id, target)
         # What this version needs stays as it is until the end, and so does this system for what needs it.
         await connection.execute(queries.hold_versions, list(wanted.dependencies))
         installed = await self._installed(connection)
         installed.pop(system_id, None)
         related = await related_versions(connection, system_id, wanted)
-        check_dependencies(self._tenant_id, wanted, installed, by_system(related))
+        requirements.check_dependencies(self._tenant_id, wanted, installed, requirements.by_system(related))
         return guard_of(system_id, wanted, related)
 
-    async def _installed(self, connection: PooledConnection) -> dict[str, Held]:
+    async def _installed(self, connection: PooledConnection) -> dict[str, requirements.Held]:
         return {
-            row["system_id"]: held_of(row["system_id"], row)
+            row["system_id"]: requirements.held_of(row["system_id"], row)
             for row in await connection.fetch(queries.installed_dependencies)
         }
 
