@@ -17,6 +17,7 @@ import pytest
 from prismicx import Conflict, Platform
 from prismicx.fleet.values import Options, Rollout, Selection
 from prismicx.settings import Settings
+from prismicx.systems import execution
 from tests.integration.shop import Shop, installed
 from tests.support import context_of, make_package
 
@@ -202,3 +203,39 @@ async def test_one_by_one_the_same_rules_hold(px: Platform, two: tuple[str, ...]
     assert len(errors) == 1
     assert errors[0].code in ("system.type_taken", "system.busy")
     assert len(await held(px, two[0])) == 1
+
+
+async def test_a_plan_names_dependencies_and_failed_installations(
+    px: Platform, two: tuple[str, ...], tmp_path: Path
+) -> None:
+    base = await publish(px, tmp_path, *STEPS)
+    top = await publish(px, tmp_path, *STEPS, **{base: ">=2"})
+    assert {item.code for item in (await plan(px, top, "install", two)).blocked} == {"system.dependency"}
+    fails = "DO $$ BEGIN IF current_schema NOT LIKE '%trial%' THEN RAISE EXCEPTION 'no'; END IF; END $$;"
+    failing = await publish(px, tmp_path, (fails, None))
+    assert (await px.fleet.start(await plan(px, failing, "install", two))).failed == 2
+    blocked = (await plan(px, failing, "upgrade", two)).blocked
+    assert [item.code for item in blocked] == ["system.failed"] * 2
+    assert (await plan(px, failing, "install", two)).tenants == 2
+    # It can be removed, though there is nothing but a row that tells of it.
+    forced = await px.fleet.plan(failing, "uninstall", selection=Selection(tenants=two), options=Options(force=True))
+    assert (await px.fleet.start(forced)).done == 2
+    assert await px.fleet.errors(failing) == {}
+
+
+async def test_connections_are_replaced_by_what_they_touched(
+    shop: Shop, px: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.open(8)
+    monkeypatch.setattr(execution, "RECYCLED_AFTER", 2)
+    closed = 0
+    close = execution.Link.close
+
+    async def counted(link: execution.Link) -> None:
+        nonlocal closed
+        closed += 1
+        await close(link)
+
+    monkeypatch.setattr(execution.Link, "close", counted)
+    assert (await shop.run("upgrade", "4.0", waves=(), concurrency=1)).done == 8
+    assert closed > 4
