@@ -24,7 +24,7 @@ from prismicx.settings import Settings
 
 CONNECTIONS = 4
 NEW, UPGRADED, WATCHED, STANDING = 500, 2_000, 3_000, 10_000
-SIZES, PEERS, REMEMBERED, HELD = (100, 300, 1_000, 3_000, 10_000), (30, 100, 300, 1_000, 3_000), 5_000, 1_000
+SIZES, PEERS, REMEMBERED, HELD = (100, 300, 1_000, 3_000, 10_000), (30, 100, 300, 1_000), 5_000, 1_000
 """Numbers of tenants: of the chart, ours and the peer's; that memory is watched over; that one is read of."""
 RESULTS = Path(__file__).parent / "results"
 

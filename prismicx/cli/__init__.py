@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
-from prismicx.cli import (
-    audit,
-    category,
-    credentials,
-    db,
-    engines,
-    extension,
-    fleet,
-    insight,
-    isolation,
-    key,
-    preference,
-    task,
-    tenant,
-    user,
-)
 from prismicx.cli.door import PrismicXGroup
-from prismicx.reference.apply import RELEASE
+
+_PLACES = {
+    "up": "engines:up", "down": "engines:down", "status": "engines:status", "doctor": "engines:doctor_command",
+    "audit": "audit:audit", "category": "category:category", "credentials": "credentials:credentials", "db": "db:db",
+    "extension": "extension:extension", "insight": "insight:insight", "isolation": "isolation:isolation",
+    "key": "key:key", "preference": "preference:preference", "system": "fleet:system", "task": "task:task",
+    "tenant": "tenant:tenant", "user": "user:user",
+}  # fmt: skip
 
 
-@click.group(cls=PrismicXGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(RELEASE, prog_name="prismicx")
+class _Main(PrismicXGroup):
+    """Loads the module of a command when it is asked for: each brings with it what it needs of the library."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_PLACES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module, _, name = _PLACES.get(cmd_name, "").partition(":")
+        return getattr(import_module(f"{__name__}.{module}"), name) if module else None
+
+
+@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="prismicx", prog_name="prismicx")
 def main() -> None:
     """One tenant boundary over PostgreSQL and MongoDB.
 
@@ -40,13 +44,3 @@ def main() -> None:
     \b
     Exit codes:   0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 denied, 6 unavailable
     """
-
-
-for command in (engines.up, engines.down, engines.status, engines.doctor_command):
-    main.add_command(command)
-for group in (
-    db.db, tenant.tenant, user.user, preference.preference, extension.extension, task.task,
-    category.category, insight.insight, fleet.system, isolation.isolation, credentials.credentials,
-    audit.audit, key.key,
-):  # fmt: skip
-    main.add_command(group)

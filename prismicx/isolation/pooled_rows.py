@@ -75,7 +75,7 @@ async def attack_pooled_rows(
             async with _transaction(pooler.postgres(name, login, password), settings) as connection:
                 process = await connection.fetchval("SELECT pg_catalog.pg_backend_pid()")
                 way = " behind the pooler"
-                found = PooledRows(connection, live, names, key, tally, made.own, made.other, way, process)
+                found = PooledRows(connection, live, names, key, tally, made.own, made.other, way, process=process)
                 await found.attack(role, targets)
 
 

@@ -54,8 +54,11 @@ async def check_roles(connection: Connection, names: Names, tally: Tally) -> Non
     """Look at every role and membership of the server."""
     kinds = Kinds(names)
     for role in await connection.fetch(sql.everybody):
+        kind = kinds.of(role["name"])
         if not role["administrator"]:
-            _attributes(role, kinds.of(role["name"]), tally)
+            _attributes(role, kind, tally)
+        if kind:
+            tally.note(MEMBERS, kind, "other roles", "be a member")
     for row in await connection.fetch(sql.memberships):
         of, member = kinds.of(row["role"]), kinds.of(row["member"])
         if row["administrator"] or not (of or member or row["role"] in READS_ALL):

@@ -315,7 +315,10 @@ def test_every_command_helps(prismicx: Prismicx) -> None:
     def walk(command: click.Command, words: tuple[str, ...]) -> None:
         assert command.help, words
         if isinstance(command, click.Group):
-            for name, inner in command.commands.items():
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                inner = command.get_command(context, name)
+                assert inner is not None, (*words, name)
                 walk(inner, (*words, name))
         else:
             options = {option for parameter in command.params for option in parameter.opts}

@@ -72,11 +72,10 @@ STATEMENTS: dict[str, tuple[str, Statements, dict[str, list[Any]]]] = {
         "holding": ["s7", ["tenant-3", "tenant-4"]],
         "not_at": ["s7", "s7:1.0"],
         "count_at": ["s7", "s7:1.0"],
-        "holders": ["s7"],
     }),
 }  # fmt: skip
 """Every statement of systems on the two tables, and those of the fleet that ask for one system. What else the fleet
-asks, it asks of all tenants and all systems, and reads them whole."""
+asks, it asks of all tenants and all systems, or of all steps that are half done, and reads them whole."""
 
 CASES = [(room, name) for room, (_, _, values) in STATEMENTS.items() for name in values]
 
