@@ -84,6 +84,7 @@ async def test_what_somebody_opens_is_noticed(
     assert 'class="through"' in text
 
 
+@pytest.mark.timeout(900)  # hundreds of protections, on two cores that others use
 async def test_every_protection_that_is_broken_is_noticed(whole: Settings) -> None:
     found = await self_test(whole, locate(whole))
     assert found.survivors == []
