@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -45,14 +46,10 @@ async def measure(settings: Settings, quick: bool) -> list[Claim]:
     bench = _Bench(platform, settings, quick)
     try:
         await bench.open()
-        claims = [
-            await bench.installs(),
-            await bench.upgrades(),
-            await bench.drift(),
-            await bench.nothing(),
-            await bench.chart(),
-            await bench.reader(),
-        ]
+        claims = []
+        for claim in (bench.installs, bench.upgrades, bench.drift, bench.nothing, bench.chart, bench.reader):
+            claims.append(await claim())
+            print(f"measured: {claims[-1].title}", file=sys.stderr)  # the next may take minutes
     finally:
         await bench.close()
         await platform.close()
