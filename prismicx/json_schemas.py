@@ -1,4 +1,7 @@
-"""JSON Schemas that others give: draft 2020-12, complete in themselves; what they say of a value."""
+"""JSON Schemas that others give: draft 2020-12, complete in themselves; what they say of a value.
+
+The library that knows them is read when the first schema is: most commands meet none, and wait for it in vain.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from jsonschema import Draft202012Validator, SchemaError
-from jsonschema.exceptions import best_match
-from jsonschema.protocols import Validator
-
-_DIALECT = Draft202012Validator.META_SCHEMA["$schema"]
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ELSEWHERE = ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor")
 """Words of a schema that would let a reference mean something beyond the schema itself."""
 
@@ -26,6 +25,8 @@ class Flaw:
 
 def flaw_of(schema: Any) -> Flaw | None:
     """What keeps a value from being a schema that needs nothing but itself; None where nothing does."""
+    from jsonschema import Draft202012Validator, SchemaError
+
     if isinstance(schema, dict) and schema.get("$schema", _DIALECT) != _DIALECT:
         return Flaw("$schema", schema["$schema"], f"leave it out, or write {_DIALECT}")
     try:
@@ -38,13 +39,21 @@ def flaw_of(schema: Any) -> Flaw | None:
     return None
 
 
-def problem_of(validator: Validator, value: Any, secrets: Collection[str] = (), unread: Collection[str] = ()) -> str:
+def problem_of(
+    schema: Any, value: Any, secrets: Collection[str] = (), unread: Collection[str] = (), part: Any = None
+) -> str:
     """What breaks which rule where, in words; empty where nothing does.
 
     Args:
         secrets: keys whose values are not told.
         unread: keys of which nothing is said.
+        part: the part of the schema that the value is to fit; the whole without it.
     """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    whole = Draft202012Validator(schema)
+    validator = whole if part is None else whole.evolve(schema=part)
     try:
         found = [error for error in validator.iter_errors(value) if not ({*error.absolute_path} & {*unread})]
         error = best_match(iter(found))
@@ -73,6 +82,8 @@ def _references(schema: Any) -> Iterator[tuple[str, str]]:
 
 def _is_there(schema: Any, target: str) -> bool:
     """Whether a reference such as ``#/$defs/name`` names a schema within the schema."""
+    from jsonschema import Draft202012Validator
+
     if not target.startswith("#/"):
         return False
     part = schema

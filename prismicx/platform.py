@@ -1,11 +1,15 @@
-"""The platform: it owns the connections and hands out scopes."""
+"""The platform: it owns the connections and hands out scopes.
+
+The code of a room is read when somebody enters it: reading all of it takes longer than most commands do.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prismicx.audit.reading import Audit
 from prismicx.audit.tracing import Trace
@@ -15,39 +19,32 @@ from prismicx.engines.endpoints import Endpoints, locate, locate_keys
 from prismicx.engines.mongo import Mongo
 from prismicx.engines.postgres import Postgres
 from prismicx.errors import Denied, PrismicXError
-from prismicx.fleet.fleet import Fleet
 from prismicx.names import Names
 from prismicx.remembered import Remembered
 from prismicx.scopes import ScopeOpening
-from prismicx.sealed_places import SealedPlaces
-from prismicx.sealing.administration import KeyAdministration
-from prismicx.sealing.erasure import Erasure
 from prismicx.sealing.fields import CONFIGURATION, CONNECTION
 from prismicx.sealing.keysets import Keysets
-from prismicx.sealing.rotation import Rotation
 from prismicx.sealing.sealer import Sealer
 from prismicx.settings import Settings, load
-from prismicx.systems.catalogue import Catalogue
-from prismicx.systems.installation import Installations
 from prismicx.systems.installed import Installation
 from prismicx.tenants.connection import connection_string
-from prismicx.tenants.provisioning import Provisioning
 from prismicx.tenants.registry import Registry
-from prismicx.tenants.tenants import Tenants
 from prismicx.tenants.values import Entry
-from prismicx.users.preference_types import PreferenceTypes
+
+if TYPE_CHECKING:
+    from prismicx.fleet.fleet import Fleet
+    from prismicx.sealing.administration import KeyAdministration
+    from prismicx.systems.catalogue import Catalogue
+    from prismicx.systems.installation import Installations
+    from prismicx.tenants.tenants import Tenants
+    from prismicx.users.preference_types import PreferenceTypes
 
 
 class Platform:
     """One platform over both engines, made by `connect`.
 
     Attributes:
-        tenants: makes, lists and changes tenants, and lets them in or not.
-        catalogue: the management systems that can be installed.
         audit: who did what to which tenant.
-        fleet: plans and rollouts over many tenants, and where each one stands.
-        preference_types: what services register of the preferences they read.
-        keys: rotates and destroys the keys of tenants' sealed fields.
     """
 
     def __init__(self, settings: Settings, endpoints: Endpoints) -> None:
@@ -59,25 +56,57 @@ class Platform:
         self._registry = Registry(self._mongo, names, settings.registry_cache)
         self._installed: Remembered[tuple[str, str], Installation] = Remembered(settings.registry_cache)
         self._trail = Trail(self._postgres, settings.actor)
-        trace = Trace(self._trail)
+        self._trace = Trace(self._trail)
+        self._endpoints, self._settings = endpoints, settings
         self.audit = Audit(self._postgres)
         self._keysets = Keysets(self._mongo, names, lambda: locate_keys(settings), settings.keyset_cache)
-        self.catalogue = Catalogue(self._postgres, names, trace)
-        self.preference_types = PreferenceTypes(self._postgres, settings.registry_cache, trace)
-        self.fleet = Fleet(self._postgres, self._registry, names, self._installations, trace)
-        self.tenants = Tenants(
-            self._registry,
-            Provisioning(
-                self._registry, self._postgres, self._mongo, endpoints.mongo, names, settings.shared_capacity,
-                self._keysets,
-            ),
-            self.preference_types.check_defaults,
-            trace,
+
+    @cached_property
+    def tenants(self) -> Tenants:
+        """Makes, lists and changes tenants, and lets them in or not."""
+        from prismicx.tenants.provisioning import Provisioning
+        from prismicx.tenants.tenants import Tenants
+
+        provisioning = Provisioning(
+            self._registry, self._postgres, self._mongo, self._endpoints.mongo, self._names,
+            self._settings.shared_capacity, self._keysets,
         )  # fmt: skip
-        places = SealedPlaces(self._postgres, self._mongo, names, self._registry, self._keysets, self.preference_types)
-        self.keys = KeyAdministration(
-            self._status_of, Rotation(self._keysets, places.of), Erasure(self._keysets, self._flush), trace
+        return Tenants(self._registry, provisioning, self.preference_types.check_defaults, self._trace)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The management systems that can be installed."""
+        from prismicx.systems.catalogue import Catalogue
+
+        return Catalogue(self._postgres, self._names, self._trace)
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """Plans and rollouts over many tenants, and where each one stands."""
+        from prismicx.fleet.fleet import Fleet
+
+        return Fleet(self._postgres, self._registry, self._names, self._installations, self._trace)
+
+    @cached_property
+    def preference_types(self) -> PreferenceTypes:
+        """What services register of the preferences they read."""
+        from prismicx.users.preference_types import PreferenceTypes
+
+        return PreferenceTypes(self._postgres, self._settings.registry_cache, self._trace)
+
+    @cached_property
+    def keys(self) -> KeyAdministration:
+        """Rotates and destroys the keys of tenants' sealed fields."""
+        from prismicx.sealed_places import SealedPlaces
+        from prismicx.sealing.administration import KeyAdministration
+        from prismicx.sealing.erasure import Erasure
+        from prismicx.sealing.rotation import Rotation
+
+        places = SealedPlaces(
+            self._postgres, self._mongo, self._names, self._registry, self._keysets, self.preference_types
         )
+        rotation, erasure = Rotation(self._keysets, places.of), Erasure(self._keysets, self._flush)
+        return KeyAdministration(self._status_of, rotation, erasure, self._trace)
 
     def tenant(self, tenant_id: str) -> ScopeOpening:
         """The scope of a tenant: ``async with px.tenant("acme") as tenant``, the only way to its data.
@@ -94,6 +123,8 @@ class Platform:
         return ScopeOpening(self, tenant_id)
 
     def _installations(self, tenant_id: str) -> Installations:
+        from prismicx.systems.installation import Installations
+
         sealer, trace = Sealer(self._keysets, tenant_id, CONFIGURATION), Trace(self._trail, tenant_id)
         return Installations(tenant_id, self._postgres, self._names, self._installed, sealer, trace)
 

@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from prismicx.audit.tracing import Trace
-from prismicx.categories.repository import Categories
-from prismicx.categories.transfer import CategoryTransfer
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.engines.scoped_sql import Sql, in_tenant_schema
 from prismicx.errors import Denied, InvalidInput, NotFound, quoted
-from prismicx.extensions.repository import Extensions
-from prismicx.insights.repository import Insights
 from prismicx.names import check_system_type
 from prismicx.reference.definitions import CATEGORIES, PLATFORM, TASKS
 from prismicx.sealing.fields import PAYLOAD, PREFERENCE, PRIVATE, Field
 from prismicx.sealing.sealer import Sealer
-from prismicx.systems.catalogue import DATABASE
-from prismicx.systems.installation import Installations
-from prismicx.tasks.repository import Tasks
+from prismicx.systems.records import DATABASE
 from prismicx.tenants.values import Entry, Tenant
-from prismicx.users.preferences import Preferences
-from prismicx.users.repository import Users
-from prismicx.users.transfer import Transfer
 
 if TYPE_CHECKING:
+    from prismicx.categories.repository import Categories
+    from prismicx.categories.transfer import CategoryTransfer
+    from prismicx.extensions.repository import Extensions
+    from prismicx.insights.repository import Insights
     from prismicx.platform import Platform
+    from prismicx.systems.installation import Installations
+    from prismicx.tasks.repository import Tasks
+    from prismicx.users.preferences import Preferences
+    from prismicx.users.repository import Users
+    from prismicx.users.transfer import Transfer
 
 SqlDatabase = Literal["system_users", "management_system_repository"]
 CollectionName = Literal["tasks", "categories", "user_insights"]
@@ -96,27 +96,37 @@ class TenantScope:
     @property
     def users(self) -> Users:
         """Its users."""
+        from prismicx.users.repository import Users
+
         return Users(self.tenant_id, self._users_sql, self._sealer(PRIVATE), self._trace)
 
     @property
     def preferences(self) -> Preferences:
         """What its users prefer."""
+        from prismicx.users.preferences import Preferences
+
         types, sealer = self._platform.preference_types, self._sealer(PREFERENCE)
         return Preferences(self._users_sql, types, self._preference_defaults, sealer, self._trace)
 
     @property
     def extensions(self) -> Extensions:
         """Extensions of its users, and how practical they are."""
+        from prismicx.extensions.repository import Extensions
+
         return Extensions(self.tenant_id, lambda: self.sql("system_users", service="extensions"), self._trace)
 
     @property
     def tasks(self) -> Tasks:
         """Its background tasks."""
+        from prismicx.tasks.repository import Tasks
+
         return Tasks(lambda: self.collection("tasks"), self._sealer(PAYLOAD))
 
     @property
     def categories(self) -> Categories:
         """Its category trees."""
+        from prismicx.categories.repository import Categories
+
         return Categories(
             lambda: self.collection("categories"),
             lambda: self._shared_collection("category_trees", PLATFORM, "categories"),
@@ -126,16 +136,22 @@ class TenantScope:
     @property
     def category_transfer(self) -> CategoryTransfer:
         """Whole trees of categories, from and to files."""
+        from prismicx.categories.transfer import CategoryTransfer
+
         return CategoryTransfer(self.categories, lambda: self.collection("categories"), self._trace)
 
     @property
     def insights(self) -> Insights:
         """What is known about the interests of its users."""
+        from prismicx.insights.repository import Insights
+
         return Insights(lambda: self.collection("user_insights"), self._trace)
 
     @property
     def user_transfer(self) -> Transfer:
         """Many of its users at once, from and to files."""
+        from prismicx.users.transfer import Transfer
+
         return Transfer(self.tenant_id, self.users, self._users_sql, self._sealer(PRIVATE), self._trace)
 
     @property

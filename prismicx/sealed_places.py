@@ -12,7 +12,7 @@ from prismicx.sealing.fields import CONFIGURATION, CONNECTION, PAYLOAD, PREFEREN
 from prismicx.sealing.keysets import Keysets
 from prismicx.sealing.places import Place
 from prismicx.sealing.sealer import Sealer
-from prismicx.systems.catalogue import DATABASE
+from prismicx.systems.records import DATABASE
 from prismicx.systems.secrets import SecretConfigurations
 from prismicx.tasks.secret import SecretPayloads
 from prismicx.tenants.connection import SealedConnection

@@ -16,9 +16,6 @@ from typing import Any, TypeVar
 import asyncpg
 import click
 from pymongo.errors import PyMongoError
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from prismicx.audit.values import acting
 from prismicx.errors import InvalidInput, PrismicXError
@@ -69,6 +66,10 @@ class Door:
 
 def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Rows as a table, on standard output; folded to the width of a terminal, whole elsewhere."""
+    from rich.console import Console  # half of the commands print none
+    from rich.markup import escape
+    from rich.table import Table
+
     out = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:

@@ -14,11 +14,12 @@ from prismicx.cli.door import Door, command, json_object, pairs, table
 from prismicx.cli.scope import in_scope, of_tenant
 from prismicx.platform import open_platform
 from prismicx.secret import MASK
-from prismicx.systems.catalogue import STATUSES, Catalogue, Published, System
+from prismicx.systems.catalogue import Catalogue, Published, System
 from prismicx.systems.folders import AUTO, FORMATS, Identity, read_folder
 from prismicx.systems.installation import Installations
 from prismicx.systems.installed import Installation
 from prismicx.systems.linting import lint
+from prismicx.systems.records import STATUSES
 
 _WARNINGS_TOLD = 5
 """Of the warnings of a publication, how many are shown."""

@@ -209,15 +209,19 @@ class Postgres:
             **options,
         )
         await _opened(pool, endpoint)
-        async with pool.acquire() as connection:
-            check_version(connection)
-            backend = await connection.fetchval("SELECT pg_catalog.pg_backend_pid()")
-            if endpoint is self._endpoint and backend != connection.get_server_pid():
-                raise Unavailable(
-                    "postgres.pooler",
-                    f"{endpoint.host} is a pooler, not the server",
-                    "name the server by --postgres-url, and the pooler by --postgres-pooler-url",
-                )
+        try:
+            async with pool.acquire() as connection:
+                check_version(connection)
+                backend = await connection.fetchval("SELECT pg_catalog.pg_backend_pid()")
+                if endpoint is self._endpoint and backend != connection.get_server_pid():
+                    raise Unavailable(
+                        "postgres.pooler",
+                        f"{endpoint.host} is a pooler, not the server",
+                        "name the server by --postgres-url, and the pooler by --postgres-pooler-url",
+                    )
+        except BaseException:
+            pool.terminate()  # nobody else knows of it, and it would go on keeping a connection
+            raise
         return pool
 
     def _way(self, service: str) -> Endpoint:

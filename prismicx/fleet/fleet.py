@@ -38,8 +38,8 @@ from prismicx.fleet.values import (
 )
 from prismicx.fleet.ways import ways_of
 from prismicx.names import Names
-from prismicx.systems.catalogue import DATABASE, unknown_system, version_id
 from prismicx.systems.installation import INSTALLED, Installations
+from prismicx.systems.records import DATABASE, unknown_system, version_id
 from prismicx.systems.step import place_of
 from prismicx.tenants.registry import Registry
 

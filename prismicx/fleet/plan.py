@@ -16,12 +16,12 @@ from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, PrismicXEr
 from prismicx.fleet.drift import drifted, drifted_among, queries
 from prismicx.fleet.values import INVALID, Action, Blocked, Group, Options, Plan, Selection
 from prismicx.names import Names
-from prismicx.systems.catalogue import DEPRECATED, unknown_system
 from prismicx.systems.declarations import Declaration, stored_choices, stored_declaration
 from prismicx.systems.installation import INSTALLED
 from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import find_path, find_version
+from prismicx.systems.records import DEPRECATED, unknown_system
 from prismicx.systems.requirements import (
     Held,
     by_system,

@@ -10,10 +10,10 @@ from prismicx.errors import Conflict
 from prismicx.fleet.drift import queries
 from prismicx.fleet.runner import Way
 from prismicx.fleet.values import Rollout
-from prismicx.systems.catalogue import version_id
 from prismicx.systems.guard import guard_of, related_versions
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import find_path, find_version
+from prismicx.systems.records import version_id
 from prismicx.systems.requirements import held_of
 from prismicx.systems.step import Phase
 from prismicx.systems.way import phases_of_way, removal

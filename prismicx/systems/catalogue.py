@@ -19,22 +19,17 @@ from prismicx.audit.tracing import Trace, audited
 from prismicx.checks import check_text
 from prismicx.clock import utc_now
 from prismicx.engines.postgres import Pool, PooledConnection, Postgres
-from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
+from prismicx.errors import Conflict, InvalidInput, quoted
 from prismicx.names import Names, check_system_type
-from prismicx.statements import Statements
 from prismicx.systems.declarations import Feature, stored_declaration
 from prismicx.systems.folders import Identity, read_folder
 from prismicx.systems.linting import LintWarning, lint_if_possible, of_versions, refuse
 from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING, Package, Release
 from prismicx.systems.path import Step, find_path
+from prismicx.systems.records import ACTIVE, DATABASE, DEPRECATED, STATUSES, queries, unknown_system, version_id
 from prismicx.systems.requirements import Specifiers, check_published
 from prismicx.systems.trial import Trial, locks_of, try_package
-
-DATABASE = "management_system_repository"
-ACTIVE, DEPRECATED = "active", "deprecated"
-STATUSES = (ACTIVE, DEPRECATED)
-queries = Statements(__package__, "queries.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,18 +267,6 @@ class Catalogue:
 
     async def _pool(self) -> Pool:
         return await self._postgres.pool("catalogue", DATABASE)
-
-
-def version_id(system_id: str, version: str) -> str:
-    """The key of a version."""
-    return f"{system_id}:{version}"
-
-
-def unknown_system(system_id: object) -> NotFound:
-    """The error for a system that is not published."""
-    return NotFound(
-        "system.unknown", f"there is no system {quoted(system_id)}", "prismicx system list shows those there are"
-    )
 
 
 async def _check_unchanged(connection: PooledConnection, package: Package, published: Mapping[str, Any]) -> None:

@@ -11,8 +11,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from prismicx.checks import check_object
 from prismicx.errors import InvalidInput, quoted
 from prismicx.json_schemas import flaw_of, problem_of
@@ -130,7 +128,7 @@ class Declaration:
                 raise _refused(f"configuration has {', '.join(sorted(chosen))}", "this version takes no configuration")
             return
         effective = self.effective_configuration(chosen)
-        problem = problem_of(Draft202012Validator(self.configuration), effective, self.secrets, unread)
+        problem = problem_of(self.configuration, effective, self.secrets, unread)
         if problem:
             raise _refused(
                 f"configuration {problem}",
@@ -194,9 +192,8 @@ def _check_schema(check: Checker, schema: dict[str, Any], label: str) -> None:
             )
         if value and _has_default(schema["properties"][path[1]]):
             raise check.wrong(f"default of {path[1]} in {label}", "a secret's", "leave it out: everybody could read it")
-    validator = Draft202012Validator(schema)
     for key, rules in schema.get("properties", {}).items():
-        problem = problem_of(validator.evolve(schema=rules), rules["default"]) if _has_default(rules) else ""
+        problem = problem_of(schema, rules["default"], part=rules) if _has_default(rules) else ""
         if problem:
             raise check.wrong(f"default of {key} in {label}", rules["default"], f"give one that fits: {problem}")
 

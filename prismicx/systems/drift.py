@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from prismicx.engines.postgres import Pool, PooledConnection
 from prismicx.errors import Conflict
-from prismicx.systems.catalogue import queries
 from prismicx.systems.definitions import Definitions
 from prismicx.systems.differences import Difference, differences
+from prismicx.systems.records import queries
 from prismicx.systems.shape import hashes, shape_of
 from prismicx.systems.step import Place
 

@@ -15,10 +15,10 @@ import asyncpg
 from prismicx.clock import utc_now
 from prismicx.engines.postgres import Connection, Pool, PooledConnection, Postgres
 from prismicx.errors import Unavailable
-from prismicx.systems.catalogue import DATABASE
 from prismicx.systems.guard import REFUSED, refusal_of
 from prismicx.systems.patience import PASSING
 from prismicx.systems.phases import with_schema
+from prismicx.systems.records import DATABASE
 from prismicx.systems.repeatable import still_to_do
 from prismicx.systems.step import LAST, Limits, Phase, Place, lacks_runner, ledger, literal, making, message, settings
 

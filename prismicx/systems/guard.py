@@ -12,7 +12,7 @@ import asyncpg
 from prismicx.engines.postgres import Pool, PooledConnection
 from prismicx.engines.scoped_sql import Record
 from prismicx.errors import Conflict
-from prismicx.systems.catalogue import queries
+from prismicx.systems.records import queries
 from prismicx.systems.requirements import Held, fits, held_of
 
 _REFUSALS = {

@@ -24,7 +24,6 @@ from prismicx.names import Names, check_system_type
 from prismicx.remembered import Remembered
 from prismicx.sealing.sealer import Sealer
 from prismicx.systems import requirements
-from prismicx.systems.catalogue import DATABASE, DEPRECATED, queries, unknown_system, version_id
 from prismicx.systems.declarations import Choices
 from prismicx.systems.drift import check_no_drift
 from prismicx.systems.execution import LOST, Link, lost, perform, stepping
@@ -43,6 +42,7 @@ from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import find_path, find_version
 from prismicx.systems.patience import PASSING, patiently
+from prismicx.systems.records import DATABASE, DEPRECATED, queries, unknown_system, version_id
 from prismicx.systems.secrets import changed_choices
 from prismicx.systems.step import Limits, Phase, Place, body, making, place_of, settings
 from prismicx.systems.way import phases_of_way, removal

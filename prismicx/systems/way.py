@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prismicx.systems.catalogue import version_id
 from prismicx.systems.package import NOTHING
 from prismicx.systems.path import Step
+from prismicx.systems.records import version_id
 from prismicx.systems.step import Phase, phases_of_step
 
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from prismicx.audit.tracing import Trace, audited
 from prismicx.checks import check_json, check_object
 from prismicx.clock import utc_now
@@ -51,7 +49,7 @@ class PreferenceType:
 
     def problem(self, value: Any) -> str:
         """What of a value breaks the schema, in words; empty where nothing does. Of a secret one it tells no value."""
-        found = problem_of(Draft202012Validator(self.schema), value)
+        found = problem_of(self.schema, value)
         return "it breaks the schema" if found and self.secret else found
 
 

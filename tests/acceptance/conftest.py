@@ -18,7 +18,7 @@ from prismicx.engines.endpoints import login_of
 from prismicx.errors import PrismicXError
 from prismicx.platform import open_platform
 from prismicx.settings import load
-from tests import leaks
+from tests import forked, leaks
 
 COMMAND = Path(sys.executable).parent / "prismicx"
 
@@ -36,7 +36,7 @@ class Prismicx:
         if "PRISMICX_MONGO_ENGINE" in os.environ:
             environ["PRISMICX_MONGO_ENGINE"] = os.environ["PRISMICX_MONGO_ENGINE"]
         done = subprocess.run(
-            [COMMAND, *words, "--data", self.data],
+            [forked.command(), *words, "--data", self.data],
             capture_output=True, text=True, timeout=seconds, env=environ, cwd=tempfile.gettempdir(), check=False,
             input=typed,
         )  # fmt: skip

@@ -18,6 +18,7 @@ from prismicx.engines import aggregation_stages
 from prismicx.engines.endpoints import locate
 from prismicx.reference import diagrams, document, privileges
 from prismicx.settings import Settings
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,10 +27,22 @@ def blocks(page: str) -> list[tuple[str, str]]:
     return re.findall(r"^```(sh|python)\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
 
 
+ON_THEIR_OWN = ("README.md", "docs/quickstart.md")
+"""Pages whose commands start by themselves; those of the others are forked, see `tests.forked`."""
+
+
 @pytest.fixture
-def clone(tmp_path: Path) -> Iterator[Path]:
+def clone(tmp_path: Path, page: str) -> Iterator[Path]:
     """A directory that looks like a clone after `make setup`, with nothing of the other tests in it."""
-    (tmp_path / ".venv").symlink_to(sys.prefix)
+    if page in ON_THEIR_OWN:
+        (tmp_path / ".venv").symlink_to(sys.prefix)
+    else:
+        (tmp_path / ".venv" / "bin").mkdir(parents=True)
+        for name in ("lib", "pyvenv.cfg"):
+            (tmp_path / ".venv" / name).symlink_to(Path(sys.prefix) / name)
+        for file in (Path(sys.prefix) / "bin").iterdir():
+            target = forked.command() if file.name == "prismicx" else file
+            (tmp_path / ".venv" / "bin" / file.name).symlink_to(target)
     (tmp_path / "systems").symlink_to(ROOT / "systems")
     yield tmp_path
     run(tmp_path, ".venv/bin/prismicx down", check=False)

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from prismicx.settings import load
-from tests.acceptance.conftest import COMMAND, Prismicx
+from tests import forked
+from tests.acceptance.conftest import Prismicx
 from tests.support import administrator
 
 BEGUN = "SELECT count(*) FROM prismicx.audit_events WHERE outcome = 'begun' AND tenant_id = $1"
@@ -55,7 +56,7 @@ async def test_what_was_killed_is_seen_as_begun_and_is_done_by_the_same_command(
         tenant = f"killed-{number}"
         words = ("tenant", "create", tenant, "--name", "Killed")
         process = subprocess.Popen(
-            [COMMAND, *words, "--data", prismicx.data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [forked.command(), *words, "--data", prismicx.data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         while not await admin.fetchval(BEGUN, tenant):
             assert process.poll() is None

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import COMMAND, Prismicx
+from tests import forked
+from tests.acceptance.conftest import Prismicx
 
 COUNT = 20_000
 
@@ -40,9 +41,8 @@ def test_a_killed_import_has_added_all_or_none(prismicx: Prismicx, tmp_path: Pat
     known: list[str] = []
     for _ in range(4):
         process = subprocess.Popen(
-            [COMMAND, *words, "--data", prismicx.data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [forked.command(), *words, "--data", prismicx.data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        # The work is in the last part of the command's time; the first is Python starting.
         time.sleep(usual * chance.uniform(0.4, 0.9))
         process.kill()
         process.wait()

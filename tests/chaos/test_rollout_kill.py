@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,8 @@ import psutil
 import pytest
 
 from prismicx import connect
-from tests.acceptance.conftest import COMMAND, Prismicx
+from tests import forked
+from tests.acceptance.conftest import Prismicx
 from tests.support import make_package
 
 TENANTS = 12
@@ -52,7 +54,7 @@ def runs(command: Prismicx) -> dict[str, list[str]]:
         "    print(json.dumps(found))\n"
         "asyncio.run(main())\n"
     )
-    python = Path(COMMAND).parent / "python"
+    python = sys.executable
     done = subprocess.run([python, "-c", program, command.data], check=True, capture_output=True, text=True)
     held: dict[str, list[str]] = json.loads(done.stdout)
     return held
@@ -68,7 +70,7 @@ def test_a_rollout_killed_again_and_again_ends_where_it_should(prismicx: Prismic
     killed = 0
     for number in range(12):
         process = subprocess.Popen(
-            [COMMAND, *words, "--data", prismicx.data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [forked.command(), *words, "--data", prismicx.data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
             process.wait(timeout=until_it_works * chance.uniform(0.7, 1.4) * (1 + number / 6))
@@ -92,7 +94,7 @@ def test_a_dead_server_pauses_a_rollout(prismicx: Prismicx) -> None:
     rolled = prismicx("system", "rollback", "counted", "--to", "2.0", "--all-tenants", "--json")
     assert json.loads(rolled.stdout)["done"] == TENANTS, rolled
     process = subprocess.Popen(
-        [COMMAND, "system", "upgrade", "counted", "--all-tenants", "--concurrency", "1", "--json", "--data",
+        [forked.command(), "system", "upgrade", "counted", "--all-tenants", "--concurrency", "1", "--json", "--data",
          prismicx.data],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -172,28 +172,24 @@ async def test_pausing_resuming_and_aborting(shop: Shop, px: Platform) -> None:
     plan = await shop.plan("upgrade", "2.0", waves=(), concurrency=1)
     names: list[Any] = []
 
-    async def pause_soon() -> None:
-        while not names:
-            names.extend(
-                item.rollout_id for item in await px.fleet.list(shop.system, limit=1) if item.action == "upgrade"
-            )
-            await asyncio.sleep(0.01)
-        await px.fleet.pause(names[0])
-
-    # A reader holds the table of one tenant, so that the rollout is at work when it is paused.
+    # A reader holds everybody's table, so that the rollout is at work when it is paused.
     admin = await administrator(shop.settings, "management_system_repository")
     async with admin.transaction():
         for tenant in shop.tenants:
             schema = px._names.schema(tenant, shop.system)
             await admin.execute(f'LOCK TABLE "{schema}".items IN ACCESS SHARE MODE')
         running = asyncio.create_task(px.fleet.start(plan))
-        await pause_soon()
+        while not names:
+            names.extend(
+                item.rollout_id for item in await px.fleet.list(shop.system, limit=1) if item.action == "upgrade"
+            )
+            await asyncio.sleep(0.01)
         with pytest.raises(Conflict) as caught:
             await px.fleet.resume(names[0])
         assert caught.value.code == "rollout.running"
-        await asyncio.sleep(1)  # it looks twice a second
+        await px.fleet.pause(names[0])
+        paused = await running  # it looks twice a second
     await admin.close()
-    paused = await running
     assert (paused.status, paused.reason) == ("paused", "asked for")
     assert paused.done < 8
     going = await px.fleet.resume(paused.rollout_id)

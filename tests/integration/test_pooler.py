@@ -131,11 +131,19 @@ async def test_nothing_gets_through_behind_it(settings: Settings, pooler: str) -
     assert {target for check, _, target, _ in report.attempts if check == "transport.live"} >= {"the pooler"}
 
 
-async def test_a_pooler_in_the_servers_place_is_refused(settings: Settings, pooler: str) -> None:
+async def test_a_pooler_in_the_servers_place_is_refused(
+    settings: Settings, pooler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[asyncpg.Pool] = []
+    create = asyncpg.create_pool
+    monkeypatch.setattr(asyncpg, "create_pool", lambda **options: made.append(create(**options)) or made[-1])
     port = urlsplit(pooler).port
     server = urlsplit(locate(settings).postgres.url)
     there = server._replace(netloc=server.netloc.replace(f":{server.port}", f":{port}")).geturl()
     mongo: Any = settings.mongo_url or locate(settings).mongo.url
     async with open_platform(replace(settings, postgres_url=there, mongo_url=mongo)) as px:
-        with pytest.raises(Unavailable, match="pooler"):
-            await px._postgres.pool("users", "system_users")
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="pooler"):
+                await px._postgres.pool("users", "system_users")
+    assert len(made) == 2
+    assert all(pool.is_closing() for pool in made)

@@ -20,8 +20,8 @@ from prismicx.fleet.plan import queries as fleet
 from prismicx.reference.apply import apply
 from prismicx.settings import Settings
 from prismicx.statements import Statements
-from prismicx.systems.catalogue import DATABASE
-from prismicx.systems.catalogue import queries as systems
+from prismicx.systems.records import DATABASE
+from prismicx.systems.records import queries as systems
 from prismicx.systems.secrets import queries as secrets
 from tests.integration.test_plans import nodes_of
 from tests.support import administrator, context_of
@@ -72,6 +72,8 @@ STATEMENTS: dict[str, tuple[str, Statements, dict[str, list[Any]]]] = {
         "holding": ["s7", ["tenant-3", "tenant-4"]],
         "not_at": ["s7", "s7:1.0"],
         "count_at": ["s7", "s7:1.0"],
+        "holders": ["s7"],
+        "unfinished": ["s7"],
     }),
 }  # fmt: skip
 """Every statement of systems on the two tables, and those of the fleet that ask for one system. What else the fleet

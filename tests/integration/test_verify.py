@@ -206,8 +206,7 @@ def broken_validators(item: Collection) -> Iterator[tuple[str, dict[str, Any]]]:
                 rules["enum"] = [*kept, "more"]
                 yield f"with more in {path}.{field}", whole
                 rules["enum"] = kept
-            inner = rules["items"] if kind == "array" else rules
-            yield from walk(inner, f"{path}.{field}")
+            yield from walk(rules.get("items", rules), f"{path}.{field}")
         for field in list(schema.get("required", ())):
             kept = schema["required"]
             rest = [other for other in kept if other != field]
