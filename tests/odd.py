@@ -23,15 +23,18 @@ def _deep(levels: int) -> Any:
 
 
 _SPECIAL = (
-    "", " padded ", "a\0b", "\udcff", "x" * 300, "x" * 70_000, "$set", "a.b", "‮", 2**63, -(2**64), 10**400,
-    float("nan"), float("inf"), b"\xff", uuid.uuid4(), datetime(2026, 1, 1), datetime.max.replace(tzinfo=UTC), {1, 2},
-    object(), [], {}, [None], [[1]], (1, 2), {5: 1}, {"$set": 1}, {"": 1}, {"a.b": 1}, {"a\0": 1}, {"\udcff": 1},
-    {"a": "\udcff"}, {"a": 2**64}, {"a": float("nan")}, {"a": object()}, {"a": {"$ne": 1}}, {"a": "x" * 70_000},
-    _deep(12), _deep(200), [{"name": "a", "value": 10**400}], ["x"] * 2_000,
+    "", " padded ", "a\0b", "\udcff", "a\ud800", "x" * 300, "x" * 20_000, "x" * 70_000, "$set", "a.b", "‮",
+    "' OR 1=1 --", "pxsealed:1:x", 2**31, 2**63, -(2**64), 10**400, 10**5_000, -(10**4_300), 1e308, float("nan"),
+    float("inf"), b"\xff", uuid.uuid4(), datetime(2026, 1, 1), datetime.max.replace(tzinfo=UTC), {1, 2}, object(), [],
+    {}, [None], [[1]], (1, 2), {5: 1}, {"$set": 1}, {"$ne": "a"}, {"": 1}, {"a.b": 1}, {"a\0": 1}, {"\udcff": 1},
+    {"a": "\udcff"}, {"a": "\0"}, {"a": b"x"}, {"a": 2**64}, {"a": 10**5_000}, {"a": float("nan")}, {"a": object()},
+    {"a": {"$ne": 1}}, {"a": "x" * 70_000}, {"private": "a"}, {"private": "pxsealed:x"}, _deep(12), _deep(200),
+    _deep(2_000), [{"name": "a", "value": 10**400}], ["x"] * 2_000,
 )  # fmt: skip
 
 odd = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12), st.sampled_from(_SPECIAL),
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.binary(max_size=3),
+    st.sampled_from(_SPECIAL),
     st.lists(st.one_of(st.none(), st.integers(), st.text(max_size=3)), max_size=2),
     st.dictionaries(st.text(max_size=3), st.one_of(st.none(), st.booleans(), st.text(max_size=3)), max_size=2),
 )  # fmt: skip
@@ -50,5 +53,15 @@ async def tried(call: Callable[[], Awaitable[Any]]) -> Any:
     except PrismicXError as error:
         assert error.code.count(".") == 1
         assert error.message
+        assert str(error).isprintable() or "\n" in str(error)
         str(error).encode()
         return REFUSED
+
+
+async def refused(work: Awaitable[object]) -> bool:
+    """Whether it was refused; see `tried`."""
+
+    async def call() -> object:
+        return await work
+
+    return await tried(call) is REFUSED

@@ -305,10 +305,11 @@ def _values(row: dict[str, Any] | str) -> UserValues:
     unknown = row.keys() - _WRITTEN_SET
     if unknown:
         raise InvalidInput("import.invalid", f"it has the field {quoted(min(unknown))}")
-    if "username" not in row or "email" not in row:
-        raise InvalidInput("import.invalid", f"it has no {'email' if 'username' in row else 'username'}")
     # None is what an export writes for what is not there.
-    return UserValues(**{name: value for name, value in row.items() if value is not None and name in _READ_SET})
+    given = {name: value for name, value in row.items() if value is not None and name in _READ_SET}
+    if "username" not in given or "email" not in given:
+        raise InvalidInput("import.invalid", f"it has no {'email' if 'username' in given else 'username'}")
+    return UserValues(**given)
 
 
 def _known(taken: list[tuple[int, str]], how: str = "that the tenant has already") -> Conflict:

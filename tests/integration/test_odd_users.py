@@ -11,26 +11,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from prismicx import Platform, PrismicXError, TenantScope
+from prismicx import Platform, TenantScope
+from tests.odd import odd, refused
 
-DEEP: Any = 1
-for _ in range(2_000):
-    DEEP = [DEEP]
-
-odd = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.binary(max_size=3),
-    st.lists(st.integers(), max_size=2),
-    st.dictionaries(st.sampled_from(["$ne", "a", "private", 5]), st.text(max_size=3), max_size=1),
-    st.sampled_from([
-        "a\0b", "\udcff", "a\ud800", "x" * 300, "x" * 20_000, 10**5_000, -(10**4_300), 10**400, 2**31, 2**63, 1e308,
-        float("nan"), float("inf"), DEEP, {"a": DEEP}, {"a": 10**5_000}, {"a": "\udcff"}, {"a": "\0"}, {"\udcff": 1},
-        {"a": b"x"},
-        object(), uuid.UUID(int=0), {1, 2}, "' OR 1=1 --", " ada ", "", "pxsealed:1:x", {"private": "pxsealed:x"},
-    ]),
-)  # fmt: skip
 slow = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -39,18 +25,6 @@ async def tenant(px: Platform) -> str:
     made = f"odd-{secrets.token_hex(4)}"
     await px.tenants.create(made, name="Odd", isolation="shared")
     return made
-
-
-async def refused(work: Awaitable[object]) -> bool:
-    """Whether it was refused, and in our own words."""
-    try:
-        await work
-    except PrismicXError as error:
-        assert "." in error.code
-        assert str(error).isprintable() or "\n" in str(error)
-        str(error).encode()
-        return True
-    return False
 
 
 async def user_of(scope: TenantScope) -> uuid.UUID:
@@ -114,6 +88,7 @@ def as_line(held: Any) -> str:
         return "{" + "[" * 2_000 + "1" * 5_000
 
 
+@example(rows=['{"username": null, "email": null}'], form="jsonl")
 @given(
     rows=st.lists(st.one_of(row.map(as_line), st.text(max_size=30)), max_size=4), form=st.sampled_from(["csv", "jsonl"])
 )

@@ -10,7 +10,8 @@ import shutil
 import socket
 import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from prismicx.engines.endpoints import locate
 from prismicx.errors import Unavailable
 from prismicx.isolation.verify import verify
 from prismicx.platform import Platform, open_platform
+from prismicx.reference.apply import apply
 from prismicx.settings import Settings
 from tests.support import add_user
 
@@ -30,8 +32,8 @@ PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sb
 pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed")
 
 
-@pytest.fixture
-async def pooler(settings: Settings, tmp_path: Path) -> AsyncIterator[str]:
+@asynccontextmanager
+async def bouncing(settings: Settings, tmp_path: Path) -> AsyncIterator[str]:
     """The URL of a PgBouncer that has one connection to the server for each login."""
     server = urlsplit(locate(settings).postgres.url)
     with socket.socket() as probe:
@@ -64,6 +66,12 @@ async def pooler(settings: Settings, tmp_path: Path) -> AsyncIterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture
+async def pooler(settings: Settings, tmp_path: Path) -> AsyncIterator[str]:
+    async with bouncing(settings, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture
@@ -121,8 +129,11 @@ async def test_the_whole_platform_works_behind_it(pooled: Platform, pair: tuple[
         assert await tenant.systems.list() == []
 
 
-async def test_nothing_gets_through_behind_it(settings: Settings, pooler: str) -> None:
-    report = await verify(replace(settings, postgres_pooler_url=pooler), locate(settings))
+async def test_nothing_gets_through_behind_it(new_namespace: Callable[[], Settings], tmp_path: Path) -> None:
+    settings = new_namespace()  # of few tenants: all that there are is attacked
+    await apply(settings, locate(settings))
+    async with bouncing(settings, tmp_path) as pooler:
+        report = await verify(replace(settings, postgres_pooler_url=pooler), locate(settings))
     assert [*report.breaches] == []
     behind = Counter(check for check, _, _, operation in report.attempts if operation.endswith("behind the pooler"))
     assert behind["rows.read"] > 20
