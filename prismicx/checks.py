@@ -92,7 +92,7 @@ def check_object(code: str, label: str, value: Any, limit: int = JSON_LIMIT) -> 
     """
     if not isinstance(value, Mapping):
         raise InvalidInput(code, f"{label} is {quoted(value)}", "give a JSON object")
-    return check_json(code, label, dict(value), limit)
+    return check_json(code, label, value if isinstance(value, dict) else dict(value), limit)
 
 
 def check_document(code: str, label: str, value: Any, limit: int = JSON_LIMIT) -> None:
@@ -142,7 +142,7 @@ def is_encodable(text: str) -> bool:
 
 def is_storable(text: str) -> bool:
     """Whether PostgreSQL stores a text: it is UTF-8, without NUL."""
-    return "\0" not in text and is_encodable(text)
+    return "\0" not in text and (text.isascii() or is_encodable(text))
 
 
 def check_changes(code: str, changes: Mapping[str, Any], known: Collection[str]) -> None:
@@ -166,7 +166,9 @@ def _problem_of(value: Any, depth: int) -> str:
     if value is None:
         return ""
     if isinstance(value, int):
-        return "" if -_TOO_LONG < value < _TOO_LONG else f"holds a number of more than {_DIGITS:,} digits"
+        if value.bit_length() < 64 or abs(value) < _TOO_LONG:  # nearly all are small, and the limit is a long number
+            return ""
+        return f"holds a number of more than {_DIGITS:,} digits"
     if isinstance(value, float):
         return "" if math.isfinite(value) else f"holds {value}, which JSON does not know"
     if isinstance(value, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import uuid
@@ -32,6 +33,8 @@ _WRITTEN = ("id", *FIELDS, "created_at", "updated_at", "last_login_at")
 _READ_SET, _WRITTEN_SET = frozenset(FIELDS), frozenset(_WRITTEN)
 _BATCH, _BATCH_TEXT = 2_000, 1024 * 1024
 """Users that are added at a time, and the characters they may have in the file: what is held in memory at once."""
+_TURN = 100
+"""Users that are read without a pause, in which the server's answer is taken and more is sent."""
 _ROW_TEXT = 256 * 1024
 """Characters one user may have in a file: several times the most that its values can need."""
 _PAGE = 200
@@ -102,15 +105,25 @@ class Transfer:
         added = read = 0
         first: Writer | None = None
         async with self._open_sql() as sql:
-            for batch in _batches(_rows(source, format)):
-                values = _checked(batch)
+            batches = _batches(_rows(source, format))
+            values: list[tuple[int, UserValues]] = await anext(batches, [])
+            while values:
                 writer = None
                 if any(PRIVATE_KEY in user.metadata for _, user in values):
                     writer = await self._sealer.writer()
                     first = first or writer
-                added += await self._add(sql, values, skip_known, writer)
+                # The next ones are read while the server works; what is wrong with these is told first.
+                done, following = await asyncio.gather(
+                    self._add(sql, values, skip_known, writer), anext(batches, []), return_exceptions=True
+                )
+                if isinstance(done, BaseException):
+                    raise done
+                added += done
                 read += len(values)
                 progress(read)
+                if isinstance(following, BaseException):
+                    raise following
+                values = following
             if first is not None:
                 # This may have taken longer than a key that was rotated meanwhile is kept.
                 await self._sealer.check_still_kept(first)
@@ -274,37 +287,37 @@ def _csv_rows(lines: _Lines) -> Iterator[tuple[int, dict[str, Any] | str]]:
             yield lines.number, f"has metadata that is no JSON: {error}"
 
 
-def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
-    batch: list[_Row] = []
-    size = 0
-    for row in rows:
-        batch.append(row)
-        size += row.size
-        if len(batch) == _BATCH or size >= _BATCH_TEXT:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-def _checked(batch: list[_Row]) -> list[tuple[int, UserValues]]:
-    found, problems = [], []
-    for line, held, _ in batch:
+async def _batches(rows: Iterable[_Row]) -> AsyncIterator[list[tuple[int, UserValues]]]:
+    """The rows checked, as many at a time as are added at a time; in between others have their turn."""
+    batch: list[tuple[int, UserValues]] = []
+    problems: list[str] = []
+    count = size = 0
+    for line, held, taken in rows:
         try:
-            found.append((line, _values(held)))
+            batch.append((line, _values(held)))
         except PrismicXError as error:
             problems.append(f"line {line}: {error.message}")
+        count += 1
+        size += taken
+        if count == _BATCH or size >= _BATCH_TEXT:
+            yield _without(problems, batch)
+            batch, count, size = [], 0, 0
+        elif count % _TURN == 0:
+            await asyncio.sleep(0)
+    yield _without(problems, batch)
+
+
+def _without(problems: list[str], batch: list[tuple[int, UserValues]]) -> list[tuple[int, UserValues]]:
     if problems:
         raise InvalidInput("import.invalid", several(problems), "mend the lines and import the whole file again")
-    return found
+    return batch
 
 
 def _values(row: dict[str, Any] | str) -> UserValues:
     if isinstance(row, str):
         raise InvalidInput("import.invalid", f"it {row}")
-    unknown = row.keys() - _WRITTEN_SET
-    if unknown:
-        raise InvalidInput("import.invalid", f"it has the field {quoted(min(unknown))}")
+    if not row.keys() <= _WRITTEN_SET:
+        raise InvalidInput("import.invalid", f"it has the field {quoted(min(row.keys() - _WRITTEN_SET))}")
     # None is what an export writes for what is not there.
     given = {name: value for name, value in row.items() if value is not None and name in _READ_SET}
     if "username" not in given or "email" not in given:
