@@ -114,10 +114,10 @@ async def retire(settings: Settings, endpoints: Endpoints, *, grace: float = 0.0
             await admin.execute(f'ALTER ROLE "{row["name"]}" NOLOGIN PASSWORD NULL')
             done.append(f"postgres: {row['name']}")
         await admin.execute(_sql.end_sessions, unused["postgres"])
-        users = {user["user"] for user in (await client[mongo.USERS].command("usersInfo"))["users"]}
-        for login in [name for name in unused["mongo"] if name in users]:
-            await client[mongo.USERS].command("dropUser", login)
-            done.append(f"mongo: {login}")
+        for login in unused["mongo"]:
+            if await _is_user(client, login):
+                await client[mongo.USERS].command("dropUser", login)
+                done.append(f"mongo: {login}")
         # The file says which key is in use: after a rotation that was cut off it may be the one that the databases call
         # the key before.
         secret = credentials.require(CONTEXT, names.service(CONTEXT))
@@ -181,6 +181,11 @@ async def _postgres_login(admin: Connection, role: str, login: str, password: st
 
 async def _mongo_login(client: Client, service: Service, role: str, login: str, password: str) -> None:
     granted = [{"role": name, "db": mongo.USERS} for name in (role, *service.mongo_roles)]
-    users = {user["user"] for user in (await client[mongo.USERS].command("usersInfo"))["users"]}
-    verb = "updateUser" if login in users else "createUser"
+    verb = "updateUser" if await _is_user(client, login) else "createUser"
     await client[mongo.USERS].command(verb, login, pwd=password, roles=granted)
+
+
+async def _is_user(client: Client, login: str) -> bool:
+    """Asked by name: in a list of all users one may be missing while others are made and dropped."""
+    found = await client[mongo.USERS].command("usersInfo", {"user": login, "db": mongo.USERS})
+    return bool(found["users"])
