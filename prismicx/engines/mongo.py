@@ -275,6 +275,17 @@ class Mongo:
             await client.close()
 
 
+async def is_user(client: Client, login: str) -> bool:
+    """Whether the server knows a user of services. Asked by name: in a list of all one may be missing while others are
+    made and dropped.
+
+    Raises:
+        OperationFailure: the client may not ask.
+    """
+    found = await client[USERS].command("usersInfo", {"user": login, "db": USERS})
+    return bool(found["users"])
+
+
 def update_of(fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """An update that sets fields; those that are None are taken away."""
     update = {"$set": {name: value for name, value in fields.items() if value is not None}}

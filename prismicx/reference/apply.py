@@ -240,7 +240,6 @@ class _Work:
         """One user with one role for each service that uses MongoDB."""
         admin = client[mongo.USERS]
         shared = await shared_databases(client, self.names)
-        users = {user["user"] for user in (await admin.command("usersInfo"))["users"]}
         for service in services():
             if not service.mongo:
                 continue
@@ -248,7 +247,7 @@ class _Work:
             if await ensure_role(admin, service, self.names, shared):
                 self.tell(f"MongoDB role {name}")
             login, held = self.credentials.login("mongo", name)
-            exists = login in users
+            exists = await mongo.is_user(client, login)
             if exists and held is not None:
                 continue
             self._check_not_elsewhere("MongoDB user", login, exists)

@@ -115,7 +115,7 @@ async def retire(settings: Settings, endpoints: Endpoints, *, grace: float = 0.0
             done.append(f"postgres: {row['name']}")
         await admin.execute(_sql.end_sessions, unused["postgres"])
         for login in unused["mongo"]:
-            if await _is_user(client, login):
+            if await mongo.is_user(client, login):
                 await client[mongo.USERS].command("dropUser", login)
                 done.append(f"mongo: {login}")
         # The file says which key is in use: after a rotation that was cut off it may be the one that the databases call
@@ -181,11 +181,5 @@ async def _postgres_login(admin: Connection, role: str, login: str, password: st
 
 async def _mongo_login(client: Client, service: Service, role: str, login: str, password: str) -> None:
     granted = [{"role": name, "db": mongo.USERS} for name in (role, *service.mongo_roles)]
-    verb = "updateUser" if await _is_user(client, login) else "createUser"
+    verb = "updateUser" if await mongo.is_user(client, login) else "createUser"
     await client[mongo.USERS].command(verb, login, pwd=password, roles=granted)
-
-
-async def _is_user(client: Client, login: str) -> bool:
-    """Asked by name: in a list of all users one may be missing while others are made and dropped."""
-    found = await client[mongo.USERS].command("usersInfo", {"user": login, "db": mongo.USERS})
-    return bool(found["users"])

@@ -6,7 +6,8 @@ import asyncio
 import csv
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, TextIO
@@ -104,8 +105,7 @@ class Transfer:
         _check_format(format)
         added = read = 0
         first: Writer | None = None
-        async with self._open_sql() as sql:
-            batches = _batches(_rows(source, format))
+        async with aclosing(_batches(_rows(source, format))) as batches, self._open_sql() as sql:
             values: list[tuple[int, UserValues]] = await anext(batches, [])
             while values:
                 writer = None
@@ -287,7 +287,7 @@ def _csv_rows(lines: _Lines) -> Iterator[tuple[int, dict[str, Any] | str]]:
             yield lines.number, f"has metadata that is no JSON: {error}"
 
 
-async def _batches(rows: Iterable[_Row]) -> AsyncIterator[list[tuple[int, UserValues]]]:
+async def _batches(rows: Iterable[_Row]) -> AsyncGenerator[list[tuple[int, UserValues]]]:
     """The rows checked, as many at a time as are added at a time; in between others have their turn."""
     batch: list[tuple[int, UserValues]] = []
     problems: list[str] = []
