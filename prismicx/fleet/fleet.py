@@ -128,16 +128,16 @@ class Fleet:
         versions = {tenant_id: group.version_from for group in plan.groups for tenant_id in group.tenants}
         tenants = [(tenant_id, number) for number, wave in enumerate(plan.waves) for tenant_id in wave]
         target = None if plan.version is None else version_id(plan.system_id, plan.version)
-        pool = await self._postgres.pool("fleet", DATABASE)
-        async with pool.acquire() as connection, connection.transaction():
-            await connection.execute(
-                queries.add_rollout, key, plan.system_id, plan.action, target, plan.options.to_json(), moment
-            )
-            await connection.execute(
-                queries.add_tenants, key, moment, [tenant_id for tenant_id, _ in tenants],
-                [number for _, number in tenants], [versions[tenant_id] for tenant_id, _ in tenants],
-            )  # fmt: skip
-        return await self._run(await self.get(key), progress, planned=plan.made_at)
+        async with self._working(key) as watch:  # before anybody can see it, and go on with it
+            async with watch.transaction():
+                await watch.execute(
+                    queries.add_rollout, key, plan.system_id, plan.action, target, plan.options.to_json(), moment
+                )
+                await watch.execute(
+                    queries.add_tenants, key, moment, [tenant_id for tenant_id, _ in tenants],
+                    [number for _, number in tenants], [versions[tenant_id] for tenant_id, _ in tenants],
+                )  # fmt: skip
+            return await self._run(watch, await self.get(key), progress, planned=plan.made_at)
 
     @audited("rollout.resume", subject="rollout_id", given=("retry_failed",), told=_outcome)
     async def resume(
@@ -161,7 +161,11 @@ class Fleet:
                 await self._set_status(rollout.rollout_id, "finished", None, ("running", "paused"))
                 return await self.get(rollout.rollout_id)
             raise Conflict("rollout.ended", f"the rollout {rollout.rollout_id} is {rollout.status}", "plan another one")
-        return await self._run(rollout, progress, resuming=True, retry_failed=retry_failed)
+        async with self._working(rollout.rollout_id) as watch:
+            if retry_failed:
+                await watch.execute(queries.forget_failures, rollout.rollout_id, utc_now())
+            await self._set_status(rollout.rollout_id, "running", None, ("paused", "running", "finished"))
+            return await self._run(watch, await self.get(rollout.rollout_id), progress)
 
     @audited("rollout.pause", subject="rollout_id")
     async def pause(self, rollout_id: uuid.UUID | str) -> Rollout:
@@ -276,51 +280,39 @@ class Fleet:
         return done is not None
 
     async def _run(
-        self,
-        rollout: Rollout,
-        progress: Told,
-        *,
-        planned: datetime | None = None,
-        resuming: bool = False,
-        retry_failed: bool = False,
+        self, watch: Connection, rollout: Rollout, progress: Told, *, planned: datetime | None = None
     ) -> Rollout:
-        async with self._working(rollout.rollout_id) as watch:
-            if retry_failed:
-                await watch.execute(queries.forget_failures, rollout.rollout_id, utc_now())
-            if resuming:
-                await self._set_status(rollout.rollout_id, "running", None, ("paused", "running", "finished"))
-                rollout = await self.get(rollout.rollout_id)
-            reading = await self._postgres.pool("reporting", DATABASE)
-            rows = await reading.fetch(_of_rollout(queries.open_tenants), rollout.rollout_id)
-            waiting = [row for row in rows if row["error_code"] is None]
-            told = Progress(rollout.tenants, rollout.done, rollout.failed)
-            system: Any = await reading.fetchrow(queries.system, rollout.system_id)
-            runner = await self._runner(rollout, system["type"], told, progress)
-            look = Look(reading, self._registry, self._names, rollout, system["type"], runner)
-            allowed = rollout.options.allowed_failures(rollout.tenants)
-            waves = [(number, [*group]) for number, group in groupby(waiting, key=lambda row: row["wave"])]
-            told.waves = max((number for number, _ in waves), default=-1) + 1
-            reason = ""
-            watcher = asyncio.create_task(self._watch(watch, rollout.rollout_id, runner.stop))
-            try:
-                for number, group in waves:
-                    told.wave = number + 1
-                    fresh = planned is not None and utc_now().replace(tzinfo=UTC) - planned < _FRESH
-                    ready = await look.ready([row["tenant_id"] for row in group], schemas=not fresh)
-                    last = number + 1 == told.waves
-                    failed = await runner.wave(ready, allowed, last=last)
-                    reason = _reason(runner, allowed, failed, len(ready), last)
-                    if reason or runner.stop.is_set():
-                        break
-            finally:
-                watcher.cancel()
-                await asyncio.gather(watcher, return_exceptions=True)
+        reading = await self._postgres.pool("reporting", DATABASE)
+        rows = await reading.fetch(_of_rollout(queries.open_tenants), rollout.rollout_id)
+        waiting = [row for row in rows if row["error_code"] is None]
+        told = Progress(rollout.tenants, rollout.done, rollout.failed)
+        system: Any = await reading.fetchrow(queries.system, rollout.system_id)
+        runner = await self._runner(rollout, system["type"], told, progress)
+        look = Look(reading, self._registry, self._names, rollout, system["type"], runner)
+        allowed = rollout.options.allowed_failures(rollout.tenants)
+        waves = [(number, [*group]) for number, group in groupby(waiting, key=lambda row: row["wave"])]
+        told.waves = max((number for number, _ in waves), default=-1) + 1
+        reason = ""
+        watcher = asyncio.create_task(self._watch(watch, rollout.rollout_id, runner.stop))
+        try:
+            for number, group in waves:
+                told.wave = number + 1
+                fresh = planned is not None and utc_now().replace(tzinfo=UTC) - planned < _FRESH
+                ready = await look.ready([row["tenant_id"] for row in group], schemas=not fresh)
+                last = number + 1 == told.waves
+                failed = await runner.wave(ready, allowed, last=last)
+                reason = _reason(runner, allowed, failed, len(ready), last)
+                if reason or runner.stop.is_set():
+                    break
+        finally:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
+        ended = await self.get(rollout.rollout_id)
+        if ended.status == "running" or (ended.status == "paused" and ended.done == ended.tenants):
+            # What somebody else asked for meanwhile stays, unless there is nothing left to stop.
+            status: State = "paused" if reason else "finished"
+            await self._set_status(rollout.rollout_id, status, reason or None, (ended.status,))
             ended = await self.get(rollout.rollout_id)
-            if ended.status == "running" or (ended.status == "paused" and ended.done == ended.tenants):
-                # What somebody else asked for meanwhile stays, unless there is nothing left to stop.
-                status: State = "paused" if reason else "finished"
-                await self._set_status(rollout.rollout_id, status, reason or None, (ended.status,))
-                ended = await self.get(rollout.rollout_id)
         return ended
 
     @asynccontextmanager

@@ -52,9 +52,11 @@ async def places(admin: mongo.Client, names: Names) -> dict[str, Place]:
 async def check_accounts(admin: mongo.Client, names: Names, endpoints: Endpoints, tally: Tally) -> None:
     """Look at every user, collection and unique index of the server that has to do with the platform."""
     known = await places(admin, names)
-    roles = await _roles(admin, known)
+    # Before and after, as other platforms come and go: a role that is in neither would seem to be one of the server's.
+    earlier, users = await _roles(admin, known), await _users(admin, known)
+    roles = {**earlier, **await _roles(admin, known)}
     administrator = login_of(endpoints.mongo.url).login
-    for user in await _users(admin, known):
+    for user in users:
         if user["db"] == mongo.USERS and user["user"] == administrator:
             continue
         reached = sorted({place for role in user["roles"] for place in _reached(role, roles, known)})
