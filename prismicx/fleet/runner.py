@@ -111,8 +111,10 @@ class Runner:
     async def _work(self, waiting: deque[tuple[str, Where]], goes_on: Callable[[], bool]) -> None:
         link, size = Link(self.postgres), 1
         try:
-            while goes_on():
-                await link.recycle()
+            while True:
+                await link.recycle()  # before the look: meanwhile another worker may take the last one
+                if not goes_on():
+                    break
                 if waiting:
                     begun = time.monotonic()
                     await self._some(link, waiting, self._taken(waiting, size))

@@ -239,3 +239,20 @@ async def test_connections_are_replaced_by_what_they_touched(
     monkeypatch.setattr(execution.Link, "close", counted)
     assert (await shop.run("upgrade", "4.0", waves=(), concurrency=1)).done == 8
     assert closed > 4
+
+
+async def test_while_a_connection_is_replaced_others_take_the_last_ones(
+    shop: Shop, px: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.open(8)
+    monkeypatch.setattr(execution, "RECYCLED_AFTER", 1)
+    close = execution.Link.close
+
+    async def slowly(link: execution.Link) -> None:
+        await close(link)
+        await asyncio.sleep(0.01 * (id(link) // 64 % 7))
+
+    monkeypatch.setattr(execution.Link, "close", slowly)
+    for version in ("2.0", "3.0", "4.0"):
+        done = await shop.run("upgrade", version, waves=(), concurrency=5)
+        assert (done.status, done.done) == ("finished", 8)
