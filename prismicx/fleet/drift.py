@@ -13,11 +13,14 @@ from prismicx.statements import Statements
 from prismicx.systems.ddl import remake, repair
 from prismicx.systems.definitions import Definitions
 from prismicx.systems.differences import Difference
-from prismicx.systems.drift import differences_at, hashes_at, hashes_of_many
+from prismicx.systems.drift import differences_at, hashes_of_many
 from prismicx.systems.mend import Roles
 from prismicx.systems.step import Place, opening_statements, place_of
 
 queries = Statements(__package__, "queries.sql")
+
+_AT_ONCE = 4
+"""At most so many connections look at a part of the schemas each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,33 +85,30 @@ async def drifted_among(
     return [name for name, place in places.items() if found.get(place.schema) != expected[held[name]]]
 
 
-async def find_drift(
-    connection: PooledConnection, names: Names, system_id: str | None, tenants: Sequence[str] | None
-) -> Drift:
+async def find_drift(pool: Pool, names: Names, system_id: str | None, tenants: Sequence[str] | None) -> Drift:
     """Compare the schemas of all tenants, or of some, with what their versions make.
 
     Args:
-        connection: of the login that reads over all tenants.
+        pool: of the login that reads over all tenants.
     """
-    rows = await connection.fetch(queries.standing_shapes, system_id, None if tenants is None else [*tenants])
-    between = {
-        (row["tenant_id"], row["system_id"]) for row in await connection.fetch(queries.unfinished_steps, system_id)
-    }
+    rows = await pool.fetch(queries.standing_shapes, system_id, None if tenants is None else [*tenants])
+    between = {(row["tenant_id"], row["system_id"]) for row in await pool.fetch(queries.unfinished_steps, system_id)}
     held = [(row, place_of(names, row["tenant_id"], row["system_id"], row["type"])) for row in rows]
     known = [
         (row, place)
         for row, place in held
         if row["shape_hash"] is not None and (row["tenant_id"], row["system_id"]) not in between
     ]
-    found = await hashes_at(connection, [place for _, place in known])
+    found = await hashes_of_many(pool, [place for _, place in known], _AT_ONCE)
     expected: dict[str, Definitions] = {}
     drifted = []
-    for row, place in known:
-        if found.get(place.schema) != row["shape_hash"]:
-            if row["version_id"] not in expected:
-                text = await connection.fetchval(queries.shape, row["version_id"])
-                expected[row["version_id"]] = Definitions.from_json(text)
-            drifted.append(await _drifted(connection, row, place, expected[row["version_id"]], found))
+    async with pool.acquire() as connection:
+        for row, place in known:
+            if found.get(place.schema) != row["shape_hash"]:
+                if row["version_id"] not in expected:
+                    text = await connection.fetchval(queries.shape, row["version_id"])
+                    expected[row["version_id"]] = Definitions.from_json(text)
+                drifted.append(await _drifted(connection, row, place, expected[row["version_id"]], found))
     untried = tuple(row["tenant_id"] for row, _ in held if row["shape_hash"] is None)
     return Drift(len(known), tuple(drifted), untried, tuple(sorted(tenant_id for tenant_id, _ in between)))
 

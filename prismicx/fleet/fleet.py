@@ -255,8 +255,7 @@ class Fleet:
             NotFound: ``system.unknown``.
         """
         pool = await self._known(system_id)
-        async with pool.acquire() as connection:
-            return await find_drift(connection, self._names, system_id, tenants)
+        return await find_drift(pool, self._names, system_id, tenants)
 
     async def _known(self, system_id: str | None) -> Pool:
         """The pool that reads over all tenants, if the system that is named is there."""
