@@ -22,6 +22,14 @@ from tests.support import administrator
 
 SECRET = SEALED
 PAGE = {"ssn": SECRET, "n": 1}
+DECLARED = """
+[versions.configuration]
+type = "object"
+properties.url = { type = "string" }
+properties.token = { type = "string", minLength = 8, secret = true }
+properties.port = { type = "integer", secret = true }
+"""
+"""What a version declares of its configuration: two keys of it are secret."""
 
 
 @asynccontextmanager

@@ -27,6 +27,14 @@ async def other(px: Platform, pair: Pair, tenant: TenantScope) -> AsyncIterator[
         yield scope
 
 
+@pytest.fixture(scope="session")
+async def published(px: Platform) -> Platform:
+    """This worker's platform, with the systems of the reference."""
+    for system in ("crm", "sales", "marketing"):
+        await px.catalogue.publish(Path(__file__).parents[2] / "systems" / system)
+    return px
+
+
 @pytest.fixture
 def user() -> str:
     return str(uuid.uuid4())

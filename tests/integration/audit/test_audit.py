@@ -9,8 +9,7 @@ import logging
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,38 +22,15 @@ from prismicx import BoundaryViolation, Conflict, Denied, InvalidInput, NotFound
 from prismicx.audit import denials
 from prismicx.audit.chain import COLUMNS, hash_of
 from prismicx.audit.trail import queries
-from prismicx.audit.values import AuditEvent, acting
+from prismicx.audit.values import acting
 from prismicx.credentials import Credentials
 from prismicx.engines.endpoints import locate
 from prismicx.names import Names
-from prismicx.reference.apply import apply
-from prismicx.reference.definitions import services
 from prismicx.settings import Settings
+from tests.integration.audit.conftest import events
 from tests.support import administrator, make_package
 
 DATABASE = "management_system_repository"
-
-
-@pytest.fixture(scope="module")
-async def own(new_namespace: Callable[[], Settings]) -> Settings:
-    """A platform whose trail is tampered with."""
-    mine = replace(new_namespace(), actor="ada@example.test")
-    await apply(mine, locate(mine))
-    return mine
-
-
-@pytest.fixture(scope="module")
-async def platform(own: Settings) -> AsyncIterator[Platform]:
-    opened = Platform(own, locate(own))
-    yield opened
-    await opened.close()
-
-
-async def events(px: Platform, **filters: Any) -> list[AuditEvent]:
-    """The newest events of a kind, oldest first; what is noted in the background has been written."""
-    for _ in range(20):
-        await asyncio.sleep(0.02)
-    return (await px.audit.list(**filters)).items[::-1]
 
 
 async def test_the_database_and_the_library_work_out_the_same_hashes(own: Settings, platform: Platform) -> None:
@@ -231,52 +207,6 @@ async def test_pages_and_filters(platform: Platform) -> None:
             await platform.audit.list(**wrong)
 
 
-@pytest.mark.parametrize("service", [item.name for item in services() if DATABASE in item.postgres])
-async def test_no_login_changes_what_is_written(own: Settings, service: str) -> None:
-    login = Names(own.namespace).service(service)
-    password = Credentials(own.credentials_file).require("postgres", login)
-    url = locate(own).postgres.postgres(f"{own.namespace}__{DATABASE}", login, password)
-    connection = await asyncpg.connect(url)
-    try:
-        for table in ("audit_events", "audit_head"):
-            for statement in (
-                f"UPDATE prismicx.{table} SET hash = ''", f"DELETE FROM prismicx.{table}",
-                f"TRUNCATE prismicx.{table}", f"INSERT INTO prismicx.{table} DEFAULT VALUES",
-                f"DROP TABLE prismicx.{table}", f"ALTER TABLE prismicx.{table} DISABLE TRIGGER ALL",
-                f"DO 'BEGIN LOCK TABLE prismicx.{table} IN EXCLUSIVE MODE; END'",
-                f"SELECT 1 FROM prismicx.{table} FOR UPDATE",
-            ):  # fmt: skip
-                with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                    await connection.execute(statement)
-        if service != "audit":
-            for statement in ("SELECT * FROM prismicx.audit_events", "SELECT prismicx.append_audit('[]')"):
-                with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                    await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-@pytest.mark.parametrize("who", ["owner", "superuser", "superuser as a replica"])
-async def test_not_even_the_owner_changes_what_is_written(own: Settings, platform: Platform, who: str) -> None:
-    admin = await administrator(own, DATABASE)
-    try:
-        if who == "owner":
-            await admin.execute(f'SET ROLE "{own.namespace}__prismicx_owner"')
-        elif who != "superuser":
-            await admin.execute("SET session_replication_role = replica")
-        for statement in (
-            "UPDATE prismicx.audit_events SET actor = 'eve'", "DELETE FROM prismicx.audit_events",
-            "TRUNCATE prismicx.audit_events", "DELETE FROM prismicx.audit_head", "TRUNCATE prismicx.audit_head",
-            "DELETE FROM prismicx.audit_events WHERE false", "TRUNCATE prismicx.audit_events CASCADE",
-            "MERGE INTO prismicx.audit_events e USING (SELECT 1 AS n) x ON e.sequence = x.n WHEN MATCHED THEN DELETE",
-        ):  # fmt: skip
-            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="only ever added to"):
-                await admin.execute(statement)
-    finally:
-        await admin.close()
-    assert (await platform.audit.verify()).ok
-
-
 WRITER = """
 import asyncio, json, sys
 from prismicx.platform import Platform
@@ -313,85 +243,6 @@ async def test_writers_of_several_processes_make_one_unbroken_chain(own: Setting
     count = "SELECT count(*) FROM prismicx.audit_events WHERE tenant_id LIKE 'w-%' GROUP BY tenant_id"
     assert [row["count"] for row in await admin.fetch(count)] == [3 * 25] * 16
     await admin.close()
-
-
-TAMPERING = [
-    ("UPDATE prismicx.audit_events SET actor = 'eve' WHERE sequence = 3", 3, "changed"),
-    ("UPDATE prismicx.audit_events SET recorded_at = recorded_at + interval '1 s' WHERE sequence = 2", 2, "changed"),
-    ("UPDATE prismicx.audit_events SET details = '{\"a\": 1}' WHERE sequence = 4", 4, "changed"),
-    ("UPDATE prismicx.audit_events SET tenant_id = NULL WHERE sequence = 5", 5, "changed"),
-    ("DELETE FROM prismicx.audit_events WHERE sequence IN (3, 4)", 3, "missing"),
-    ("DELETE FROM prismicx.audit_events WHERE sequence = 1", 1, "missing"),
-    ("UPDATE prismicx.audit_events SET sequence = 100000 WHERE sequence = 3", 3, "missing"),
-    ("DELETE FROM prismicx.audit_events WHERE sequence > 5", 6, "head"),
-    ("TRUNCATE prismicx.audit_events", 1, "head"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("statement", "sequence", "kind"), TAMPERING)
-async def test_an_administrator_who_removes_the_trigger_is_found_out(
-    own: Settings, platform: Platform, statement: str, sequence: int, kind: str
-) -> None:
-    await platform._trail.close()  # what was counted until now is written before, not meanwhile
-    admin = await administrator(own, DATABASE)
-    try:
-        await admin.execute("CREATE TABLE kept AS TABLE prismicx.audit_events")
-        await admin.execute("ALTER TABLE prismicx.audit_events DISABLE TRIGGER ALL")
-        await admin.execute(statement)
-        found = await platform.audit.verify()
-        assert found.broken is not None
-        assert (found.broken.sequence, found.broken.kind) == (sequence, kind)
-    finally:
-        await admin.execute(
-            "TRUNCATE prismicx.audit_events; INSERT INTO prismicx.audit_events TABLE kept; DROP TABLE kept; "
-            "ALTER TABLE prismicx.audit_events ENABLE ALWAYS TRIGGER audit_events_append_only"
-        )
-        await admin.close()
-    assert (await platform.audit.verify()).ok
-
-
-async def test_a_tail_that_was_cut_with_its_end_is_found_by_a_hash_kept_elsewhere(
-    own: Settings, platform: Platform
-) -> None:
-    await platform._trail.close()
-    kept = await platform.audit.head()
-    assert (await platform.audit.verify(expect=kept.hash)).ok
-    admin = await administrator(own, DATABASE)
-    try:
-        await admin.execute("CREATE TABLE kept AS TABLE prismicx.audit_events")
-        await admin.execute(
-            "ALTER TABLE prismicx.audit_events DISABLE TRIGGER ALL; "
-            "DELETE FROM prismicx.audit_events WHERE sequence > 5; "
-            "UPDATE prismicx.audit_head SET (sequence, hash) = "
-            "(SELECT sequence, hash FROM prismicx.audit_events WHERE sequence = 5)"
-        )
-        assert (await platform.audit.verify()).ok  # nothing inside the database tells
-        found = await platform.audit.verify(expect=kept.hash)
-        assert found.broken is not None
-        assert found.broken.kind == "anchor"
-    finally:
-        await admin.execute(
-            "TRUNCATE prismicx.audit_events; INSERT INTO prismicx.audit_events TABLE kept; DROP TABLE kept; "
-            "UPDATE prismicx.audit_head SET (sequence, hash) = "
-            "(SELECT sequence, hash FROM prismicx.audit_events ORDER BY sequence DESC LIMIT 1); "
-            "ALTER TABLE prismicx.audit_events ENABLE ALWAYS TRIGGER audit_events_append_only"
-        )
-        await admin.close()
-    assert (await platform.audit.verify(expect=kept.hash)).ok
-
-
-async def test_a_walk_from_the_middle(platform: Platform) -> None:
-    end = await platform.audit.head()
-    told: list[tuple[int, int]] = []
-    found = await platform.audit.verify(start=end.sequence, progress=lambda done, of: told.append((done, of)))
-    assert found.ok
-    assert found.rows == 2  # the row before, whose link is taken on trust, and the last
-    assert told[-1] == (end.sequence, end.sequence)
-    with pytest.raises(NotFound):
-        await platform.audit.verify(start=end.sequence + 1)
-    for wrong in ({"start": 0}, {"start": True}, {"expect": "abc"}):
-        with pytest.raises(InvalidInput):
-            await platform.audit.verify(**wrong)  # type: ignore[arg-type]
 
 
 async def test_nothing_of_the_platform_is_done_without_its_record(
