@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from prismicx.audit.tracing import Trace
@@ -98,7 +99,8 @@ class TenantScope:
         """Its users."""
         from prismicx.users.repository import Users
 
-        return Users(self.tenant_id, self._users_sql, self._sealer(PRIVATE), self._trace)
+        secrets = partial(self._sql, "system_users", "passwords")  # nobody else's statements run as that login
+        return Users(self.tenant_id, self._users_sql, secrets, self._sealer(PRIVATE), self._trace)
 
     @property
     def preferences(self) -> Preferences:
@@ -183,9 +185,12 @@ class TenantScope:
                 f"{quoted(service)} is no service of {database}",
                 f"services are {', '.join(services)}",
             )
+        return self._sql(database, service or services[0])
+
+    def _sql(self, database: SqlDatabase, service: str) -> Sql:
         return Sql(
             self._platform._postgres,
-            service or services[0],
+            service,
             database,
             self.tenant_id,
             view=self._platform._names.extensions_view(self.tenant_id),

@@ -270,10 +270,11 @@ def _names_another_place(error: Exception, schema: str) -> bool:
 def fail(error: Exception) -> NoReturn:
     """Raise our own error where it is about the boundary or the connection, else the driver's as it is."""
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        columns = ", and name the columns you read: password_hash is for the library alone"
         raise BoundaryViolation(
             "boundary.refused",
             f"PostgreSQL refused it to this tenant: {error}",
-            "reach a tenant's data through that tenant's own scope",
+            f"reach a tenant's data through that tenant's own scope{columns if 'table users' in str(error) else ''}",
         ) from error
     if isinstance(error, asyncpg.InvalidTextRepresentationError) and _ANOTHER_ROLE in str(error):
         raise BoundaryViolation(

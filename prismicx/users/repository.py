@@ -45,13 +45,22 @@ class Users:
 
     Args:
         open_sql: opens a transaction of the tenant on the tables of users.
+        open_secrets: opens one that reads the hashes of passwords, which the other cannot.
         sealer: of what metadata holds under ``private``.
     """
 
-    def __init__(self, tenant_id: str, open_sql: Callable[[], Sql], sealer: Sealer, trace: Trace) -> None:
+    def __init__(
+        self,
+        tenant_id: str,
+        open_sql: Callable[[], Sql],
+        open_secrets: Callable[[], Sql],
+        sealer: Sealer,
+        trace: Trace,
+    ) -> None:
         self._trace = trace
         self._tenant_id = tenant_id
         self._open_sql = open_sql
+        self._open_secrets = open_secrets
         self._sealer = sealer
 
     @audited("user.create", made=lambda user: user.id)
@@ -238,13 +247,13 @@ class Users:
             InvalidInput: ``user.id_invalid``.
         """
         key = check_user_id(user_id)
-        async with self._open_sql() as sql:
+        async with self._open_secrets() as sql:
             row = await sql.fetchrow(queries.secret, key)
         kept = row["password_hash"] if row is not None else None
         found = await passwords.matches(kept, password)
         stronger = await passwords.rehashed(kept, password) if found else None
         if stronger is not None:
-            async with self._open_sql() as sql:
+            async with self._open_secrets() as sql:
                 await sql.execute(queries.rehash, key, kept, stronger)
         return found
 
@@ -259,12 +268,12 @@ class Users:
             wanted = normal_email(email)
         except InvalidInput:
             wanted = ""
-        async with self._open_sql() as sql:
+        async with self._open_secrets() as sql:
             row = await sql.fetchrow(queries.secret_of_email, self._tenant_id, wanted)
         kept = row["password_hash"] if row is not None else None
         if row is not None and await passwords.matches(kept, password):
             stronger = await passwords.rehashed(kept, password)
-            async with self._open_sql() as sql:
+            async with self._open_secrets() as sql:
                 # With the hash that was checked: a password set meanwhile counts.
                 found = await sql.fetchrow(queries.logged_in, row["id"], kept, utc_now(), stronger)
             if found is not None:

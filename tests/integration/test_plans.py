@@ -159,6 +159,10 @@ async def logins(filled: Settings) -> AsyncIterator[Callable[[str], Any]]:
         await connection.close()
 
 
+HASHES = ("secret", "secret_of_email", "rehash", "logged_in")
+"""Statements that read the hash of a password."""
+
+
 def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for part in plan.get("Plans", ()):
@@ -176,7 +180,8 @@ async def test_a_statement_reaches_its_tables_by_the_tenant_or_a_key(
     logins: Callable[[str], Any], room: str, name: str, kind: str
 ) -> None:
     statements, values = STATEMENTS[room]
-    connection = await logins("extensions" if room == "extensions" else "users")
+    service = "passwords" if room == "users" and name in HASHES else "users"
+    connection = await logins("extensions" if room == "extensions" else service)
     known = {row["name"].split(".")[-1]: row for row in await connection.fetch(INDEXES)}
     await connection.execute(f"SET plan_cache_mode = {kind}")
     text, given = getattr(statements, name), values[name]

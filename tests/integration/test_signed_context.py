@@ -21,6 +21,7 @@ from tests.support import ADD_USER, add_extension, add_user, administrator, cont
 
 TABLES = {
     "users": ["user_data.users", "user_preferences.preferences"],
+    "passwords": ["user_data.users"],
     "extensions": ["user_data.users", "user_extensions.extensions", "user_extensions.extension_practicality"],
 }
 
@@ -166,6 +167,7 @@ USERS, LEDGERS = "system_users", "management_system_repository"
 FLIPPED = [
     ("users", USERS, "user_data.users", "tenant_id = '{other}'"),
     ("users", USERS, "user_preferences.preferences", "user_id = '{user}'"),
+    ("passwords", USERS, "user_data.users", "tenant_id = '{other}'"),
     ("extensions", USERS, "user_extensions.extensions", "tenant_id = '{other}'"),
     ("extensions", USERS, "user_extensions.extension_metrics", "extension_id = '{extension}'"),
     ("extensions", USERS, "user_extensions.practicality_factors", "extension_id = '{extension}'"),
@@ -185,8 +187,8 @@ async def test_a_statement_that_changes_the_setting_while_it_runs_reaches_nothin
     connection: Connection = await connect(service, database=database)
     flip, of_other = FLIP.format(**rows), of_other.format(**rows)
     column = of_other.split()[0]
-    reads = f"SELECT count(*) FROM {flip} CROSS JOIN LATERAL (SELECT * FROM {table} WHERE s.c <> '' OFFSET 0) x"
-    writes = [] if service == "systems" or "extension_practicality" in table else [
+    reads = f"SELECT count(*) FROM {flip} CROSS JOIN LATERAL (SELECT {column} FROM {table} WHERE s.c <> '' OFFSET 0) x"
+    writes = [] if service in ("systems", "passwords") or "extension_practicality" in table else [
         f"UPDATE {table} x SET {column} = x.{column} FROM {flip} WHERE s.c <> '' AND x.{of_other}",
         f"UPDATE {table} SET {column} = {column} WHERE set_config('app.current_tenant_id', '{rows['other']}', true) "
         f"<> '' AND {of_other}",
@@ -239,7 +241,7 @@ async def test_a_proof_of_another_backend_proves_nothing(
 
 
 async def test_the_key_is_out_of_reach_of_every_service(settings: Settings, connect: Callable[..., object]) -> None:
-    for service in ("users", "extensions", "registry"):
+    for service in ("users", "passwords", "extensions", "registry"):
         connection = await connect(service)  # type: ignore[misc]
         for statement in (
             "SELECT pads FROM prismicx.context_key",

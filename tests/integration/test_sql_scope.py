@@ -134,7 +134,7 @@ async def test_row_security_off_is_an_error_not_rows(px: Platform, pair: tuple[s
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(f"SET LOCAL app.current_tenant_id = '{pair[0]}'; SET LOCAL row_security = off")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.fetch("SELECT * FROM user_data.users")
+            await connection.fetch("SELECT tenant_id FROM user_data.users")
 
 
 async def test_one_call_is_one_statement(px: Platform, pair: tuple[str, str]) -> None:
@@ -240,7 +240,7 @@ async def test_hot_reads_use_an_index_that_leads_with_the_tenant_or_the_key(
         async with pool.acquire() as sql, sql.transaction():
             await sql.execute(px._postgres.context(sql, pair[0]))
             for condition in ("id = gen_random_uuid()", "email = 'x'", "id = 'a9d8a7a2-6a6f-4a6d-8a6c-2f6f6b8f0c11'"):
-                plan = await sql.fetch(f"EXPLAIN SELECT * FROM user_data.users WHERE {condition}")
+                plan = await sql.fetch(f"EXPLAIN SELECT metadata FROM user_data.users WHERE {condition}")
                 text = "\n".join(row[0] for row in plan)
                 assert "Index" in text, text
                 assert "Seq Scan" not in text, text

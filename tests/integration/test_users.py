@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prismicx import Conflict, Denied, InvalidInput, NotFound, Platform, PrismicXError
+from prismicx import BoundaryViolation, Conflict, Denied, InvalidInput, NotFound, Platform, PrismicXError
 from prismicx.users import passwords
 from prismicx.users.values import User
 from tests.support import add_extension
@@ -205,13 +205,42 @@ async def test_unknown_users_take_as_long_as_known_ones(px: Platform, pair: Pair
     assert unknown > known / 4
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT password_hash FROM user_data.users",
+        "SELECT * FROM user_data.users",
+        "SELECT u::text FROM user_data.users u",
+        "SELECT 1 FROM user_data.users WHERE password_hash LIKE '$argon2%'",
+        "SELECT id FROM user_data.users ORDER BY password_hash",
+        "UPDATE user_data.users SET first_name = left(password_hash, 100)",
+        "UPDATE user_data.users SET role = role RETURNING password_hash",
+        "UPDATE user_data.users SET password_hash = '!' WHERE password_hash <> '!'",
+        "DELETE FROM user_data.users RETURNING to_jsonb(users)",
+    ],
+)
+@pytest.mark.parametrize("service", ["users", "extensions"])
+async def test_no_statement_of_a_scope_reads_a_hash(px: Platform, pair: Pair, service: str, statement: str) -> None:
+    made = await make(px, pair[0], password="correct horse")
+    async with px.tenant(pair[0]) as ann:
+        with pytest.raises(BoundaryViolation) as caught:
+            async with ann.sql("system_users", service=service) as sql:
+                await sql.fetch(statement)
+        assert caught.value.code == "boundary.refused"
+        assert "password_hash" in caught.value.remedy
+        with pytest.raises(InvalidInput) as unknown:
+            ann.sql("system_users", service="passwords")
+        assert unknown.value.code == "scope.service_unknown"
+        assert await ann.users.verify_password(made.id, "correct horse")
+
+
 async def test_a_weaker_hash_is_made_anew_when_the_password_is_seen(
     px: Platform, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await make(px, pair[0], password="correct horse")
 
     async def kept() -> str:
-        async with px.tenant(pair[0]) as ann, ann.sql("system_users") as sql:
+        async with px.tenant(pair[0]) as ann, ann._sql("system_users", "passwords") as sql:
             found: str = await sql.fetchval("SELECT password_hash FROM user_data.users WHERE id = $1", made.id)
             return found
 
