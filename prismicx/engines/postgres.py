@@ -190,7 +190,8 @@ class Postgres:
         async def connect(*_: Any, **given: Any) -> Connection:
             # The login is looked up for each connection: it may be another one since the pool was opened.
             url = self._url(endpoint, service, database)
-            opened: ScopedConnection = await asyncpg.connect(url, ssl=_ssl(url), **given)
+            # Long after the pool was opened, too: whoever waits for a connection is told in our words.
+            opened: ScopedConnection = await _opened(asyncpg.connect(url, ssl=_ssl(url), **given), endpoint)
             if service in _BECOMES:
                 opened.leave_jit()
             return opened

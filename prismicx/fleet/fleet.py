@@ -38,6 +38,7 @@ from prismicx.fleet.values import (
 )
 from prismicx.fleet.ways import ways_of
 from prismicx.names import Names
+from prismicx.systems.execution import LOST, lost
 from prismicx.systems.installation import INSTALLED, Installations
 from prismicx.systems.records import DATABASE, unknown_system, version_id
 from prismicx.systems.step import place_of
@@ -122,7 +123,7 @@ class Fleet:
         Tenants that changed meanwhile take the way from the version they have then.
 
         Raises:
-            Unavailable: PostgreSQL cannot be used before the rollout is written down.
+            Unavailable: PostgreSQL cannot be used before the rollout is written down, or when it ends.
         """
         key, moment = uuid.uuid4(), utc_now()
         versions = {tenant_id: group.version_from for group in plan.groups for tenant_id in group.tenants}
@@ -322,6 +323,8 @@ class Fleet:
             if not await connection.fetchval(queries.try_lock, str(key)):
                 raise Conflict("rollout.running", f"another process works on the rollout {key}", "pause it first")
             yield connection
+        except LOST as error:
+            raise lost(error) from error
         finally:
             await connection.close()
 

@@ -21,13 +21,13 @@ import asyncpg
 from prismicx.engines.postgres import Postgres
 from prismicx.errors import PrismicXError, Unavailable
 from prismicx.fleet.values import Options
-from prismicx.systems.execution import MOVED, Link, is_small, perform, perform_together
+from prismicx.systems.execution import LOST, MOVED, Link, is_small, lost, perform, perform_together
 from prismicx.systems.failure import failure_of
 from prismicx.systems.patience import FIRST, LONGEST, PASSING
 from prismicx.systems.step import Limits, Phase, Place
 
-_TOGETHER, _QUICK = 16, 0.05
-"""At most so many tenants are in one message, and only where the last one took less than so many seconds."""
+_TOGETHER, _QUICK = 16, 0.1
+"""At most so many tenants are in one message; fewer than in the last one where that took so many seconds."""
 
 Where = tuple[str | None, int]
 """The version a tenant has, None where it has none, and how many phases of the next step are done."""
@@ -119,10 +119,14 @@ class Runner:
                     begun = time.monotonic()
                     await self._some(link, waiting, self._taken(waiting, size))
                     quick = time.monotonic() - begun < _QUICK
-                    size = min(size * 2, _TOGETHER) if quick else 1
+                    size = min(size * 2, _TOGETHER) if quick else max(size // 2, 1)
                 else:
                     await self._again(link)
                 self.progress(self.told)
+        except Unavailable as error:
+            self._give_up(error)
+        except LOST as error:
+            self._give_up(lost(error))
         finally:
             await link.close()
 
@@ -149,8 +153,6 @@ class Runner:
             await perform_together(link, steps, self._limits)
         except asyncpg.PostgresError as error:
             waiting.extendleft(reversed(await self._sort_out(link, [tenant_id for tenant_id, _ in tenants], error)))
-        except Unavailable as error:
-            self._give_up(error)
         else:
             for tenant_id, _ in tenants:
                 self._is_done(tenant_id)
@@ -209,8 +211,8 @@ class Runner:
             return error
         except asyncpg.PostgresError as error:
             await self._note(tenant_id, error.sqlstate or "XX000", failure_of(error))
-        except Unavailable as error:
-            self._give_up(error)
+        except Unavailable:
+            raise  # nobody's failure
         except PrismicXError as error:
             await self._note(tenant_id, error.code, error.message)
         return None

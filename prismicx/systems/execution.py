@@ -149,16 +149,15 @@ async def perform(link: Link, place: Place, phase: Phase, limits: Limits) -> Non
 
 async def _perform(link: Link, place: Place, phase: Phase, limits: Limits) -> None:
     if not phase.concurrent:
-        if phase.expected is None and not phase.number:
-            await link.send(making(place.owner))
+        begin = making(place.owner) if phase.expected is None and not phase.number else ""
         try:
-            await link.send(message(await link.context(place.tenant_id), place, phase, limits, utc_now()))
+            await link.send(begin + message(await link.context(place.tenant_id), place, phase, limits, utc_now()))
         except asyncpg.UndefinedFunctionError as error:
             if not lacks_runner(error):
                 raise
             # An older release installed it, or a script dropped whatever its role owned.
-            await link.send(making(place.owner))
-            await link.send(message(await link.context(place.tenant_id), place, phase, limits, utc_now()))
+            begin = making(place.owner)
+            await link.send(begin + message(await link.context(place.tenant_id), place, phase, limits, utc_now()))
         return
     key = f"hashtextextended({literal(place.schema)}, 0)"
     taken = f"{await link.context(place.tenant_id)}; {settings(limits)} {ledger(place, phase, utc_now())}"
@@ -199,8 +198,11 @@ async def perform_together(link: Link, phases: Sequence[tuple[Place, Phase]], li
     but ``PX003`` or ``PX004`` where other systems of the tenant are in the way.
     """
     messages = [
-        message(await link.context(place.tenant_id), place, phase, limits, utc_now()) for place, phase in phases
-    ]
+        message(
+            await link.context(place.tenant_id), place, phase, limits, utc_now(), followed=number < len(phases)
+        )
+        for number, (place, phase) in enumerate(phases, 1)
+    ]  # fmt: skip
     await link.send("; ".join(messages), len(messages))
 
 

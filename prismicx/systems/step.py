@@ -23,6 +23,9 @@ from prismicx.systems.phases import phases_of, with_placeholder, with_schema
 
 _RUNNERS = "runners"
 
+LATE = "SET LOCAL synchronous_commit = off; "
+"""Lets a transaction end before it is on disk: the next one that waits for that waits for this one, too."""
+
 LAST = "RESET ALL"
 """What ends a step: whatever its script set is forgotten."""
 
@@ -104,13 +107,17 @@ def place_of(names: Names, tenant_id: str, system_id: str, system_type: str) -> 
     )
 
 
-def message(context: str, place: Place, phase: Phase, limits: Limits, moment: datetime) -> str:
+def message(
+    context: str, place: Place, phase: Phase, limits: Limits, moment: datetime, *, followed: bool = False
+) -> str:
     """The whole phase: a transaction of its own, and the session as it was.
 
     Args:
         context: what makes the transaction the tenant's, see `prismicx.engines.postgres.Postgres.context`.
+        followed: whether others follow in what is sent: it is on disk when the last one is, as the log has one order.
     """
-    return f"BEGIN; {context}; {settings(limits)} {body(place, phase, moment)} COMMIT; {LAST}"
+    late = LATE if followed else ""
+    return f"BEGIN; {late}{context}; {settings(limits)} {body(place, phase, moment)} COMMIT; {LAST}"
 
 
 def settings(limits: Limits) -> str:
@@ -167,9 +174,9 @@ def run(place: Place, script: str) -> str:
 
 
 def making(owner: str) -> str:
-    """What makes the function that `run` needs for a role, where it is not there; in a transaction of its own, since
-    one at a time can."""
-    return f"SELECT prismicx.make_runner({literal(owner)})"
+    """What makes the function that `run` needs for a role, where it is not there, before a message that needs it; in a
+    transaction of its own, since one at a time can."""
+    return f"BEGIN; {LATE}SELECT prismicx.make_runner({literal(owner)}); COMMIT; "
 
 
 def lacks_runner(error: Exception) -> bool:

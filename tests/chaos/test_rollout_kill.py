@@ -11,12 +11,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from prismicx import connect
+from prismicx import PrismicXError, connect
+from prismicx.fleet.runner import Progress
+from prismicx.fleet.values import Options, Selection
 from tests import forked
 from tests.acceptance.conftest import Prismicx
 from tests.support import make_package
@@ -120,3 +123,34 @@ async def some_done(data: Path) -> None:
                 assert latest.done < latest.tenants
                 return
             await asyncio.sleep(0.02)
+
+
+async def test_what_was_told_to_be_done_outlives_the_server(prismicx: Prismicx, tmp_path: Path) -> None:
+    """Transactions of one message wait for the disk once, with the last: nobody is called done before."""
+    step = ("ALTER TABLE quick ADD COLUMN a int;", "ALTER TABLE quick DROP COLUMN a;")
+    package = make_package(tmp_path / "quick", "quick", ("CREATE TABLE quick (id int);", None), step)
+    server = psutil.Process(json.loads((prismicx.data / "run" / "postgres.json").read_text())["pid"])
+    told: list[int] = []
+    async with connect(data=prismicx.data) as px:
+        await px.catalogue.publish(package)
+        everybody, options = Selection(all_tenants=True), Options(waves=(), concurrency=1)
+        plan = await px.fleet.plan("quick", "install", version="1.0", selection=everybody, options=options)
+        await px.fleet.start(plan)
+        plan = await px.fleet.plan("quick", "upgrade", version="2.0", selection=everybody, options=options)
+
+        def die(progress: Progress) -> None:
+            if not told and progress.done > 4:  # after a message of several
+                told.append(progress.done)
+                for process in [server, *server.children(recursive=True)]:
+                    process.kill()
+
+        with suppress(PrismicXError):  # it tells of the server, in whichever call
+            await px.fleet.start(plan, progress=die)
+    psutil.wait_procs([server], timeout=10)
+    prismicx("up", "--detach")
+    standing = prismicx.json("system", "status", "quick")["versions"]
+    assert told
+    assert sum(item["tenants"] for item in standing if item["version"] == "2.0") >= told[0]
+    found = prismicx.json("system", "rollouts", "quick", "--limit", "1")[0]
+    prismicx("system", "resume", found["rollout_id"], "--retry-failed", check=None)
+    assert prismicx.json("system", "rollout", found["rollout_id"])["done"] == TENANTS
