@@ -294,7 +294,7 @@ async def test_an_operation_that_is_cancelled_has_an_outcome(platform: Platform)
         ({"begun": "0007"}, True),
         ({"begun": " 1 "}, True),
         ({"details": {"b": "1e2  ", "a": 1.50}}, True),
-        ({"details": None}, True),
+        ({"details": None}, False),
         ({"actor": "Ü" * 200}, True),
     ],
 )
@@ -309,7 +309,7 @@ async def test_what_is_hashed_is_what_is_stored(
         if taken:
             await connection.fetchval("SELECT prismicx.append_audit($1)", json.dumps([event]))
         else:
-            with pytest.raises(asyncpg.StringDataRightTruncationError):
+            with pytest.raises((asyncpg.StringDataRightTruncationError, asyncpg.NotNullViolationError)):
                 await connection.fetchval("SELECT prismicx.append_audit($1)", json.dumps([event]))
     finally:
         await connection.close()
