@@ -19,9 +19,6 @@ from prismicx.systems.step import Place, opening_statements, place_of
 
 queries = Statements(__package__, "queries.sql")
 
-_AT_ONCE = 4
-"""At most so many connections look at a part of the schemas each."""
-
 
 @dataclass(frozen=True, slots=True)
 class Drifted:
@@ -99,7 +96,7 @@ async def find_drift(pool: Pool, names: Names, system_id: str | None, tenants: S
         for row, place in held
         if row["shape_hash"] is not None and (row["tenant_id"], row["system_id"]) not in between
     ]
-    found = await hashes_of_many(pool, [place for _, place in known], _AT_ONCE)
+    found = await hashes_of_many(pool, [place for _, place in known])
     expected: dict[str, Definitions] = {}
     drifted = []
     async with pool.acquire() as connection:

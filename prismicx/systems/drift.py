@@ -15,8 +15,9 @@ from prismicx.systems.step import Place
 
 _SHOWN = 5
 
-_WORTH = 1_000
-"""So many schemas are worth a query of their own: some of what a query does is for all that there are."""
+_WORTH, _PARTS = 1_000, 2
+"""So many schemas are worth a query of their own, and there are at most so many at once: some of what a query does is
+for all that there are, and with a third one it takes longer where there are two cores."""
 
 
 async def hashes_at(connection: PooledConnection, places: Iterable[Place]) -> Mapping[str, str]:
@@ -24,9 +25,9 @@ async def hashes_at(connection: PooledConnection, places: Iterable[Place]) -> Ma
     return await hashes(connection, [(place.schema, place.owner, place.user) for place in places])
 
 
-async def hashes_of_many(pool: Pool, places: Sequence[Place], connections: int) -> Mapping[str, str]:
+async def hashes_of_many(pool: Pool, places: Sequence[Place], connections: int = _PARTS) -> Mapping[str, str]:
     """As `hashes_at`, over several connections at once where there are many places."""
-    parts = max(1, min(connections, len(places) // _WORTH))
+    parts = max(1, min(connections, _PARTS, len(places) // _WORTH))
 
     async def part(number: int) -> Mapping[str, str]:
         async with pool.acquire() as connection:
