@@ -191,7 +191,9 @@ async def everything(px: Platform) -> dict[tuple[str, str], Any]:
     for company in COMPANIES:
         async with px.tenant(company.tenant_id) as tenant:
             async with tenant.sql("system_users") as sql:
-                found[company.tenant_id, "users"] = await sql.fetch("SELECT * FROM user_data.users ORDER BY id")
+                columns = "id, username, email, first_name, last_name, role, status, updated_at, metadata::text"
+                users = await sql.fetch(f"SELECT {columns} FROM user_data.users ORDER BY id")
+                found[company.tenant_id, "users"] = users
             async with tenant.system("crm").sql() as sql:
                 found[company.tenant_id, "crm"] = await sql.fetch("SELECT * FROM contacts ORDER BY id")
             for name in ("tasks", "categories", "user_insights"):

@@ -60,9 +60,9 @@ async def in_postgres(thief: TenantScope, victim: Victim) -> AsyncIterator[Attem
     me, user, them = thief.tenant_id, victim.user, victim.tenant_id
     users, table = "user_data.users", f'"{victim.schema}".companies'
     shared: list[tuple[str, str, list[Any]]] = [
-        ("read users by the tenant's id", f"SELECT * FROM {users} WHERE tenant_id = $1", [them]),
-        ("read a user by its key", f"SELECT * FROM {users} WHERE id = $1", [user]),
-        ("a condition that is always true", f"SELECT * FROM {users} WHERE tenant_id <> $1 OR id = $2", [me, user]),
+        ("read users by the tenant's id", f"SELECT id, email FROM {users} WHERE tenant_id = $1", [them]),
+        ("read a user by its key", f"SELECT id, email FROM {users} WHERE id = $1", [user]),
+        ("a condition that is always true", f"SELECT id FROM {users} WHERE tenant_id <> $1 OR id = $2", [me, user]),
         ("change a user", f"UPDATE {users} SET email = 'x' WHERE id = $1", [user]),
         ("delete a user", f"DELETE FROM {users} WHERE id = $1", [user]),
         ("plant a user", f"INSERT INTO {users} SELECT gen_random_uuid(), $1, 'x', 'x', '!', NULL, NULL, 'x', 'x', "
@@ -168,7 +168,8 @@ async def with_own_logins(settings: Settings, thief: str, victim_database: str) 
     connection = await asyncpg.connect(locate(settings).postgres.postgres("system_users", login, password))
     engine = "PostgreSQL, a service's login"
     try:
-        yield await tried(engine, "read users without a tenant", connection.fetch("SELECT * FROM user_data.users"))
+        users = connection.fetch("SELECT id, email FROM user_data.users")
+        yield await tried(engine, "read users without a tenant", users)
         yield await tried(engine, "read the catalogue of logins", connection.fetch("SELECT * FROM pg_authid"))
         yield await tried(engine, "switch policies off", _unprotected(connection))
     finally:
@@ -177,7 +178,7 @@ async def with_own_logins(settings: Settings, thief: str, victim_database: str) 
 
 async def _unprotected(connection: Any) -> Any:
     await connection.execute("SET row_security = off")
-    return await connection.fetch("SELECT * FROM user_data.users")
+    return await connection.fetch("SELECT id, email FROM user_data.users")
 
 
 async def _sql(opened: Any, statement: str, values: list[Any]) -> Any:
