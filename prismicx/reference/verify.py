@@ -248,17 +248,10 @@ async def _check_collections(
 
 async def _check_users(report: Report, client: Client, names: Names) -> None:
     admin = client[mongo.USERS]
-    roles = {
-        role["role"]: role.get("privileges")
-        for role in (await admin.command("rolesInfo", showPrivileges=True))["roles"]
-    }
-    users = {
-        user["user"]: sorted(f"{role['db']}.{role['role']}" for role in user["roles"])
-        for user in (await admin.command("usersInfo"))["users"]
-    }
     plain = catalogue.without_namespace(names)
     shared = await shared_databases(client, names)
-    expected, found = [], {}
+    expected: list[Fact] = []
+    found: dict[Key, str] = {}
     for service in services():
         if not service.mongo:
             continue
@@ -269,11 +262,13 @@ async def _check_users(report: Report, client: Client, names: Names) -> None:
             _tenant_fact("mongo", "user", subject, plain(granted)),
             _tenant_fact("mongo", "user role", subject, plain(privileges_text(privileges(service, names, shared)))),
         ]
-        for user in (login, login + SECOND):  # a rotation passes from one to the other
-            if user in users:
-                found["user", subject] = plain(", ".join(users[user]))
-        if login in roles:
-            found["user role", subject] = plain(privileges_text(roles[login]))
+        # By name: in a list of all one may be missing while others are made and dropped.
+        for login_now in (login, login + SECOND):  # a rotation passes from one to the other
+            for user in (await admin.command("usersInfo", {"user": login_now, "db": mongo.USERS}))["users"]:
+                held = sorted(f"{role['db']}.{role['role']}" for role in user["roles"])
+                found["user", subject] = plain(", ".join(held))
+        for role in (await admin.command("rolesInfo", login, showPrivileges=True))["roles"]:
+            found["user role", subject] = plain(privileges_text(role.get("privileges")))
     report.compare(expected, found, "mongo")
 
 
