@@ -115,20 +115,25 @@ class Runner:
                 await link.recycle()  # before the look: meanwhile another worker may take the last one
                 if not goes_on():
                     break
-                if waiting:
-                    begun = time.monotonic()
-                    await self._some(link, waiting, self._taken(waiting, size))
-                    quick = time.monotonic() - begun < _QUICK
-                    size = min(size * 2, _TOGETHER) if quick else max(size // 2, 1)
-                else:
-                    await self._again(link)
+                size = await self._turn(link, waiting, size)
                 self.progress(self.told)
+        finally:
+            await link.close()
+
+    async def _turn(self, link: Link, waiting: deque[tuple[str, Where]], size: int) -> int:
+        """One message, or one that others were in the way of; how many tenants the next message takes."""
+        try:
+            if waiting:
+                begun = time.monotonic()
+                await self._some(link, waiting, self._taken(waiting, size))
+                quick = time.monotonic() - begun < _QUICK
+                return min(size * 2, _TOGETHER) if quick else max(size // 2, 1)
+            await self._again(link)
         except Unavailable as error:
             self._give_up(error)
         except LOST as error:
             self._give_up(lost(error))
-        finally:
-            await link.close()
+        return size
 
     def _stopped(self, allowed: int) -> bool:
         return self.stop.is_set() or self.failures > allowed

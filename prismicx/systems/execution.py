@@ -20,7 +20,19 @@ from prismicx.systems.patience import PASSING
 from prismicx.systems.phases import with_schema
 from prismicx.systems.records import DATABASE
 from prismicx.systems.repeatable import still_to_do
-from prismicx.systems.step import LAST, Limits, Phase, Place, lacks_runner, ledger, literal, making, message, settings
+from prismicx.systems.step import (
+    LAST,
+    ON_DISK,
+    Limits,
+    Phase,
+    Place,
+    lacks_runner,
+    ledger,
+    literal,
+    making,
+    message,
+    settings,
+)
 
 RECYCLED_AFTER = 400
 """Steps after which a connection is replaced: a backend keeps some 110 KB for each schema it touched, for good."""
@@ -203,7 +215,11 @@ async def perform_together(link: Link, phases: Sequence[tuple[Place, Phase]], li
         )
         for number, (place, phase) in enumerate(phases, 1)
     ]  # fmt: skip
-    await link.send("; ".join(messages), len(messages))
+    try:
+        await link.send("; ".join(messages), len(messages))
+    except asyncpg.PostgresError:
+        await link.send(ON_DISK)  # those before the one that failed did not wait for that
+        raise
 
 
 async def _alone(link: Link, place: Place, phase: Phase, limits: Limits) -> None:

@@ -26,6 +26,9 @@ _RUNNERS = "runners"
 LATE = "SET LOCAL synchronous_commit = off; "
 """Lets a transaction end before it is on disk: the next one that waits for that waits for this one, too."""
 
+ON_DISK = "SELECT pg_catalog.pg_logical_emit_message(true, 'prismicx', '')"
+"""A transaction that waits for the disk, and changes nothing."""
+
 LAST = "RESET ALL"
 """What ends a step: whatever its script set is forgotten."""
 
