@@ -154,11 +154,42 @@ def test_a_number_that_is_another_process_now_is_not_taken_for_the_server(prismi
     assert psutil.pid_exists(os.getpid())
 
 
-def test_a_server_that_nobody_remembers_is_ended_before_another_is_started(prismicx: Prismicx) -> None:
+@pytest.mark.parametrize("name", ["postgres", "mongo", "keys"])
+def test_a_server_that_nobody_remembers_is_ended_before_another_is_started(prismicx: Prismicx, name: str) -> None:
     prismicx("tenant", "create", "kept", "--name", "Kept", "--isolation", "shared")
-    record = prismicx.data / "run" / "mongo.json"
-    forgotten = json.loads(record.read_text())["pid"]
+    record = prismicx.data / "run" / f"{name}.json"
+    forgotten = json.loads(record.read_text())
     record.unlink()  # as a command leaves it that is killed right after it started the server
     prismicx("up", "--detach")
-    assert not psutil.pid_exists(forgotten)
+    assert not psutil.pid_exists(forgotten["pid"])
+    assert json.loads(record.read_text())["port"] == forgotten["port"]
     assert [row["tenant_id"] for row in prismicx.json("tenant", "list")["tenants"]] == ["kept"]
+
+
+def test_the_making_of_data_that_nobody_waits_for_is_ended_before_it_is_made_anew(tmp_path: Path) -> None:
+    command = Prismicx(tmp_path / "data")
+    data = str(command.data / "postgres")
+
+    def makers() -> list[psutil.Process]:
+        return [one for one in psutil.process_iter(["name", "cmdline"]) if _makes(one, data)]
+
+    first = subprocess.Popen(
+        [forked.command(), "up", "--detach", "--data", command.data],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (left := makers()) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    first.kill()
+    first.wait()
+    assert left
+    try:
+        command("up", "--detach")
+        assert not [one for one in left if one.is_running()]
+        assert command.json("db", "verify")["ok"] is True
+    finally:
+        command("down")
+
+
+def _makes(process: psutil.Process, data: str) -> bool:
+    return process.info["name"] == "initdb" and data in (process.info["cmdline"] or ())

@@ -39,7 +39,7 @@ def start(directory: DataDirectory, credentials: Credentials, settings: Settings
         )
     store, root_file = store_path(directory), root_path(directory)
     _prepare(store, root_file, credentials)
-    process.end_orphans(str(store))
+    process.end_orphans("prismicx.keys.server", str(store))
     port = process.choose_port(settings.key_port, directory.last_port(NAME))
     log = directory.log(NAME)
     command = [sys.executable, "-m", "prismicx.keys.server", str(store), str(root_file), str(port)]

@@ -42,8 +42,8 @@ def start(directory: DataDirectory, credentials: Credentials, settings: Settings
     last_port = directory.last_port("mongo")
     # The configuration of a replica set holds its port, so mongod must have the one it was made with.
     wanted = last_port if engine.keeps_port and not first else settings.mongo_port
+    process.end_orphans(engine.option, str(data / "db"))
     launch = _Launch(directory, data, process.choose_port(wanted, last_port), max(settings.connect_timeout, 30.0))
-    process.end_orphans(str(data / "db"))
     if first:
         password = credentials.get("mongo", ADMINISTRATOR) or generate()
         credentials.put("mongo", ADMINISTRATOR, password)
@@ -97,6 +97,8 @@ class _Engine:
     name: str
     command: Callable[[_Launch], list[str]]
     initialise: Callable[[_Launch, str], None]
+    option: str
+    """Before the path of its data."""
     keeps_port: bool = False
 
 
@@ -188,7 +190,7 @@ def _secantus(name: str, program: list[str]) -> _Engine:
         finally:
             stop(server)
 
-    return _Engine(name, command, initialise)
+    return _Engine(name, command, initialise, "--storage-path")
 
 
 # --- MongoDB itself ---------------------------------------------------------------------------------------
@@ -237,4 +239,4 @@ def _mongod(program: str) -> _Engine:
         finally:
             stop(server)
 
-    return _Engine("mongod", command, initialise, keeps_port=True)
+    return _Engine("mongod", command, initialise, "--dbpath", keeps_port=True)

@@ -46,6 +46,7 @@ def start(directory: DataDirectory, credentials: Credentials, port: int, patienc
     log = directory.log("postgres")
     _check_version(data, binaries)
     runner = _runner(directory.path, binaries)
+    process.end_orphans("-D", str(data), first=signal.SIGINT)  # a server, or what was making its data
     if not (data / "PG_VERSION").exists():
         _initialise(data, binaries, runner, credentials, log)
     elif data.stat().st_uid != (runner.user or os.geteuid()):

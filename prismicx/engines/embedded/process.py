@@ -114,17 +114,22 @@ def terminate(server: Server, *signals: signal.Signals, patience: float = 20.0) 
             time.sleep(0.02)
 
 
-def end_orphans(argument: str, patience: float = 20.0) -> None:
-    """End the processes that were given an argument of this very text, such as the path of a server's data: a command
-    that was killed after it had started a server leaves one that nobody knows of."""
+def end_orphans(*words: str, first: signal.Signals = signal.SIGTERM, patience: float = 20.0) -> None:
+    """End the processes that were given these very arguments one after another, such as an option and the path of a
+    server's data: a command that was killed after it had started a server leaves one that nobody knows of.
+
+    Args:
+        first: what asks them to end; what is left after ``patience`` seconds is killed.
+    """
     found = []
     for other in psutil.process_iter(["cmdline"]):
-        if argument in (other.info["cmdline"] or ()):
+        given = other.info["cmdline"] or ()
+        if any(tuple(given[at : at + len(words)]) == words for at in range(len(given))):
             found.append(other)
-    for send in (psutil.Process.terminate, psutil.Process.kill):
+    for number in (first, signal.SIGKILL):
         for other in found:
             with suppress(psutil.NoSuchProcess):
-                send(other)
+                other.send_signal(number)
         _, found = psutil.wait_procs(found, timeout=patience)
 
 
