@@ -47,6 +47,8 @@ _TRIES = 30
 _QUIET = 2.0
 """Seconds for which a change waits for its turn without a word."""
 _CHANGEABLE = {"name", "description", "attributes"}
+_UNCHANGED = {"name": "-"}
+"""What stands for values that stay: they are not checked again, as others may have written what breaks the rules."""
 
 
 class _TreeBegun(Exception):
@@ -85,21 +87,21 @@ class CategoryEditor(CategoryReader):
                 f"changes are of {', '.join(sorted(_CHANGEABLE))}; move changes the parent",
             )
 
-        def changed(document: Document) -> Document:
-            before = category_of(document).values
-            given = {**changes}
-            if "attributes" in given:
-                given["attributes"] = attributes_of(given["attributes"])
-            stored = CategoryValues(**{name: given.get(name, getattr(before, name)) for name in _CHANGEABLE}).stored()
+        given = {**changes}
+        if "attributes" in given:
+            given["attributes"] = attributes_of(given["attributes"])
+        values = CategoryValues(**{**_UNCHANGED, **given})
+        stored = values.stored()
+
+        def changed(_document: Document) -> Document:
             return {name: stored.get(name) for name in given}
 
         if "name" not in changes:
             return await self._edit(category_id, version, changed)
-        name = CategoryValues(changes["name"]).name
 
         async def work(collection: ScopedCollection, session: AsyncClientSession) -> Category:
             category = await category_by_id(collection, category_id, session)
-            await check_name(collection, session, name, category.parent_id, category.category_id)
+            await check_name(collection, session, values.name, category.parent_id, category.category_id)
             return await _edited(collection, session, category_id, version, changed)
 
         return await self.restructure(work)
@@ -145,7 +147,7 @@ class CategoryEditor(CategoryReader):
                 held[places[0]] = attribute.stored()
             else:
                 held.append(attribute.stored())
-            CategoryValues(document["name"], None, tuple(Attribute(str(place)) for place in range(len(held))))
+            CategoryValues(**_UNCHANGED, attributes=tuple(Attribute(str(place)) for place in range(len(held))))
             return {"attributes": held}
 
         return await self._edit(category_id, None, changed)

@@ -133,11 +133,6 @@ class Category:
         """When it was changed last, or made."""
         return self.updated_at or self.created_at
 
-    @property
-    def values(self) -> CategoryValues:
-        """What may be given of it."""
-        return CategoryValues(self.name, self.description, self.attributes)
-
 
 def category_of(document: Mapping[str, Any]) -> Category:
     """The category of a document; one that others wrote may have fewer fields."""

@@ -27,8 +27,8 @@ LIMIT $7
 
 -- name: update
 UPDATE user_extensions.extensions
-SET extension_type = $2, name = $3, description = $4, enabled = $5, priority = $6, metadata = $7::text::jsonb,
-    updated_at = $8
+SET extension_type = $2, name = $3, description = $4, enabled = $5, priority = $6,
+    metadata = coalesce($7::text::jsonb, metadata), updated_at = $8
 WHERE id = $1
 
 -- name: of_user

@@ -36,6 +36,8 @@ from prismicx.versions import stale
 queries = Statements("prismicx.extensions", "queries.sql")
 
 _CHANGEABLE = {item.name for item in fields(ExtensionValues) if item.init}
+_UNCHANGED = {"type": "-", "name": "-"}
+"""What stands for values that stay: they are not checked again, as SQL may have written others."""
 _FIRST = (-(2**31), uuid.UUID(int=0))
 
 
@@ -138,16 +140,16 @@ class Extensions:
         """
         check_changes(INVALID, changes, _CHANGEABLE)
         key = _key(extension_id)
+        given = ExtensionValues(**{**_UNCHANGED, **changes})
         async with self._open_sql() as sql:
             await _lock(sql, key)
             held = await _get(sql, key)
             if version not in (None, held.version):
                 raise Conflict("extension.changed", *stale(f"the extension {key}", held.version, version))
-            before = ExtensionValues(held.type, held.name, held.description, held.enabled, held.priority, held.metadata)
-            values = replace(before, **changes)
+            values = replace(held, **{name: getattr(given, name) for name in changes})
             await sql.execute(
                 queries.update, key, values.type, values.name, values.description, values.enabled, values.priority,
-                values.metadata_text, utc_now(after=held.updated_at),
+                given.metadata_text if "metadata" in changes else None, utc_now(after=held.updated_at),
             )  # fmt: skip
             return await _get(sql, key)
 

@@ -37,7 +37,7 @@ def with_private(writer: Writer, key: uuid.UUID, values: UserValues) -> str:
 async def kept_metadata(sealer: Sealer, key: uuid.UUID, held: User, text: str | None) -> str:
     """The metadata of a user that changes in something else; what is private needs no keys for that, and gets those
     that seal now where they are at hand."""
-    private = held.metadata.get(PRIVATE_KEY)
+    private = held.metadata.get(PRIVATE_KEY) if isinstance(held.metadata, dict) else None
     if not isinstance(private, str) or not is_sealed(private):
         return text or "{}"
     return json.dumps(

@@ -38,6 +38,8 @@ queries = Statements("prismicx.users", "queries.sql")
 
 _SEALED = (PRIVATE_KEY,)
 _CHANGEABLE = {item.name for item in fields(UserValues) if item.init} - {"status"}
+_UNCHANGED = {"username": "-", "email": "-@-"}
+"""What stands for values that stay: they are not checked again, as SQL may have written others."""
 
 
 class Users:
@@ -284,8 +286,8 @@ class Users:
 
     async def _change(self, user_id: uuid.UUID | str, version: str | None, changes: Mapping[str, Any]) -> User:
         key = check_user_id(user_id)
-        metadata = changes.get("metadata")
-        if isinstance(metadata, Mapping) and PRIVATE_KEY in metadata:
+        given = UserValues(**{**_UNCHANGED, **changes})
+        if PRIVATE_KEY in given.metadata:
             await self._sealer.writer()  # no row waits, locked, for the key service
         try:
             async with self._open_sql() as sql:
@@ -295,11 +297,9 @@ class Users:
                 held = user_of(row)
                 if version not in (None, held.version):
                     raise Conflict("user.changed", *stale(f"the user {key}", held.version, version))
-                # Without the metadata: what is kept of it is kept as it is stored.
-                before = UserValues(held.username, held.email, held.first_name, held.last_name, held.role, held.status)
-                values = replace(before, **changes)
+                values = replace(held, **{name: getattr(given, name) for name in changes})
                 if "metadata" in changes:
-                    stored = await stored_metadata(self._sealer, key, values)
+                    stored = await stored_metadata(self._sealer, key, given)
                 else:
                     stored = await kept_metadata(self._sealer, key, held, row["metadata"])
                 changed = await sql.fetchrow(
@@ -307,7 +307,7 @@ class Users:
                     values.role, values.status, stored, utc_now(after=held.updated_at),
                 )  # fmt: skip
         except asyncpg.UniqueViolationError as error:
-            raise _email_taken(str(changes.get("email"))) from error
+            raise _email_taken(given.email) from error
         return await self._user(_there(changed))
 
     async def _user(self, row: asyncpg.Record) -> User:
