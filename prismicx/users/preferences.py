@@ -108,10 +108,9 @@ class Preferences:
         if marked:
             await self._sealer.writer()  # no transaction waits for the key service
         async with self._open_sql() as sql:
-            found = await sql.fetchrow(queries.user_and_secrets, user, list(texts))
-            if found is None:
-                raise unknown_user(user)
-            marked = marked.union(found["secrets"])
+            await _lock(sql, user)
+            # By a statement of its own: it sees what whoever had the lock before has set.
+            marked = marked.union(row["key"] for row in await sql.fetch(queries.secrets, user, list(texts)))
             if marked:
                 writer = await self._sealer.writer()
                 texts.update({key: json.dumps(writer.seal(user, key, values[key])) for key in marked})
@@ -145,8 +144,7 @@ class Preferences:
         check_object(INVALID, "the patch", patch)
         types, defaults = await self._types.known(), await self._defaults()
         async with self._open_sql() as sql:
-            if await sql.fetchval(queries.lock_user, user) is None:
-                raise unknown_user(user)
+            await _lock(sql, user)
             rows = await sql.fetch(queries.some_for_update, user, [wanted])
             held = json.loads(rows[0]["value"]) if rows else defaults.get(wanted)
             secret = wanted in types.secret or (bool(rows) and is_sealed(held))
@@ -172,7 +170,7 @@ class Preferences:
             raise InvalidInput(INVALID, f"the keys are {quoted(keys)}", "give their names")
         wanted = [check_key(key) for key in ([keys] if isinstance(keys, str) else keys)]
         async with self._open_sql() as sql:
-            await _require(sql, user)
+            await _lock(sql, user)
             return await sql.execute(queries.unset, user, wanted)
 
     async def _defaults(self) -> dict[str, Any]:
@@ -181,6 +179,11 @@ class Preferences:
 
 async def _require(sql: Sql, user: uuid.UUID) -> None:
     if await sql.fetchval(queries.user_exists, user) is None:
+        raise unknown_user(user)
+
+
+async def _lock(sql: Sql, user: uuid.UUID) -> None:
+    if await sql.fetchval(queries.lock_user, user) is None:
         raise unknown_user(user)
 
 

@@ -11,11 +11,13 @@ SELECT preference_key AS key, preference_value::text AS value
 FROM user_preferences.preferences WHERE user_id = $1 AND preference_key = ANY ($2::text[]) FOR UPDATE
 
 -- name: lock_user
-SELECT id FROM user_data.users WHERE id = $1 FOR UPDATE
+-- Before any preference is, as who deletes the user does it: so none waits for another in turn, whatever keys they have.
+SELECT id FROM user_data.users WHERE id = $1 FOR NO KEY UPDATE
 
 -- name: set
 INSERT INTO user_preferences.preferences (user_id, preference_key, preference_value, created_at, updated_at)
 SELECT $1, given.key, given.value::jsonb, $2, $2 FROM unnest($3::text[], $4::text[]) AS given (key, value)
+ORDER BY given.key -- as the pass that seals anew locks them
 ON CONFLICT (user_id, preference_key) DO UPDATE
 SET preference_value = excluded.preference_value,
     updated_at = greatest(excluded.updated_at, preferences.updated_at + interval '1 microsecond')
@@ -26,13 +28,9 @@ DELETE FROM user_preferences.preferences WHERE user_id = $1 AND preference_key =
 -- name: user_exists
 SELECT id FROM user_data.users WHERE id = $1
 
--- name: user_and_secrets
--- Locked before any preference is, as who deletes the user does it, so that none waits for the other in turn.
-SELECT u.id, ARRAY(
-    SELECT p.preference_key FROM user_preferences.preferences p
-    WHERE p.user_id = u.id AND p.preference_key = ANY ($2::text[]) AND p.preference_value::text LIKE '"pxsealed:%'
-) AS secrets
-FROM user_data.users u WHERE u.id = $1 FOR KEY SHARE OF u
+-- name: secrets
+SELECT preference_key AS key FROM user_preferences.preferences
+WHERE user_id = $1 AND preference_key = ANY ($2::text[]) AND preference_value::text LIKE '"pxsealed:%'
 
 -- name: find
 SELECT p.user_id FROM user_data.users u

@@ -13,6 +13,7 @@ import pytest
 
 from prismicx import InvalidInput, NotFound, Platform
 from prismicx.platform import open_platform
+from prismicx.sealing.values import MARK
 from prismicx.settings import Settings
 
 Pair = tuple[str, str]
@@ -66,6 +67,29 @@ async def test_merging_keeps_what_others_merge_meanwhile(px: Platform, pair: Pai
         }
         await ann.preferences.set(user, {"text": "x"})
         assert await ann.preferences.merge(user, "text", {"a": 1}) == {"a": 1}
+
+
+async def test_two_that_set_the_same_keys_in_turn_both_count(px: Platform, pair: Pair) -> None:
+    keys = [f"k{n}" for n in range(500)]
+    async with px.tenant(pair[0]) as ann:
+        for _ in range(5):
+            user = await user_of(px, pair[0])
+            for _ in range(2):  # the first time they are made, the second time they are changed
+                calls = [ann.preferences.set(user, dict.fromkeys(order, 1)) for order in (keys, keys[::-1]) * 2]
+                await asyncio.gather(*calls, ann.preferences.merge(user, keys[7], {"a": 1}))
+            assert await asyncio.gather(*(ann.preferences.unset(user, keys[:: 1 - 2 * (n % 2)]) for n in range(4)))
+
+
+async def test_what_somebody_keeps_secret_meanwhile_is_stored_sealed(px: Platform, pair: Pair) -> None:
+    async with px.tenant(pair[0]) as ann:
+        await ann.preferences.set(await user_of(px, pair[0]), {"pin": 1}, secret=True)  # the keys are at hand
+        for _ in range(20):
+            user = await user_of(px, pair[0])
+            plain = [ann.preferences.set(user, {"pin": n}) for n in range(3)]
+            await asyncio.gather(ann.preferences.set(user, {"pin": "1234"}, secret=True), *plain)
+            async with ann.sql("system_users") as sql:
+                query = "SELECT preference_value::text FROM user_preferences.preferences WHERE user_id = $1"
+                assert MARK in await sql.fetchval(query, user)
 
 
 async def test_defaults_of_the_tenant_stand_before_registered_ones(px: Platform, new_id: Callable[[], str]) -> None:
