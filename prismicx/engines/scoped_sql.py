@@ -15,7 +15,7 @@ import asyncpg
 
 from prismicx.engines.postgres import PooledConnection, Postgres
 from prismicx.engines.refusals import Refused
-from prismicx.engines.statement_rules import check, elsewhere
+from prismicx.engines.statement_rules import check, elsewhere, is_of_tenant
 from prismicx.errors import BoundaryViolation, Conflict, Unavailable
 
 Record = asyncpg.Record
@@ -25,8 +25,11 @@ T = TypeVar("T")
 _ANOTHER_ROLE = "prismicx: it is another role"
 """No boolean, and so the error that ends a transaction whose role was changed: it says this."""
 
-_QUALIFIED = re.compile(r'["\s](\w+)"?\.')
+_QUALIFIED = re.compile(r'["\s](\w+)"?\.(\w*)')
 """A name with a schema in an error of PostgreSQL."""
+_SCHEMA = re.compile(r'schema "?(\w+)')
+_BY_NUMBER = re.compile(r"(cannot|could not) open relation|permission denied for sequence")
+"""What is said of sequences that are named by a number, which may be of anything: with the name of what has it."""
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
@@ -241,7 +244,7 @@ class Sql:
 
     def _fail(self, error: Exception) -> NoReturn:
         try:
-            if self._schema and _names_another_place(error, self._schema):
+            if _names_another_place(error, self._schema):
                 raise elsewhere() from None
             fail(error)
         except BoundaryViolation as violation:
@@ -254,17 +257,23 @@ class Sql:
 
 
 def _names_another_place(error: Exception, schema: str) -> bool:
-    """Whether an error is about something outside of the schema: names may come as values, to nextval and its like."""
-    if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return "for schema" in str(error)
-    if isinstance(error, asyncpg.InvalidSchemaNameError):
-        return True
-    if not isinstance(
-        error, (asyncpg.UndefinedTableError, asyncpg.UndefinedObjectError, asyncpg.UndefinedFunctionError)
-    ):
+    """Whether an error is about something outside of the schema: names may come as values, to nextval and its like.
+
+    Args:
+        schema: empty on shared tables, where what is outside are the schemas and the views of tenants.
+    """
+    if not isinstance(error, asyncpg.PostgresError):
         return False
-    named = _QUALIFIED.search(error.args[0])  # without the hint
-    return named is not None and named[1] != schema
+    text = error.args[0]  # without the hint
+    if _BY_NUMBER.match(text):
+        return True
+    if isinstance(error, (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidSchemaNameError)):
+        named = _SCHEMA.search(text)
+    elif isinstance(error, (asyncpg.UndefinedTableError, asyncpg.UndefinedObjectError, asyncpg.UndefinedFunctionError)):
+        named = _QUALIFIED.search(text)
+    else:
+        return False
+    return named is not None and (named[1] != schema if schema else is_of_tenant(*named.groups()))
 
 
 def fail(error: Exception) -> NoReturn:

@@ -30,14 +30,23 @@ _REFUSED = frozenset(
     """
     set_config setseed lastval currtid2 txid_status current_query ts_stat ts_rewrite loread lowrite
     obj_description col_description shobj_description format_type oidvectortypes row_security_active
+    array_in domain_in enum_in multirange_in range_in record_in satisfies_hash_partition gin_clean_pending_list
     """.split()
 )
 """Functions that change the session, run a text as a statement, keep data outside the tables, or tell what exists."""
 
-_TELLING = ("regclass", "regtype", "regrole", "regnamespace", "regproc", "regoper", "regcollation")
-"""Types that tell whether a thing of a name or number exists; their functions begin like them."""
+_TELLING = tuple("regclass regtype regrole regnamespace regproc regoper regcollation regdatabase aclitem".split())
+"""How types begin that tell whether a thing of a name or number exists; their functions begin like them. Those of text
+search do not tell: no tenant can make such things."""
 
-_REFUSED_BEGINNINGS = ("lo_", "to_reg", "dblink", "binary_upgrade_", *_TELLING)
+_OPEN_TYPES = frozenset({"pg_lsn", "pg_snapshot"})
+"""The other types that begin with ``pg_`` are rows of the server's catalogue, which have columns of those that tell."""
+
+_REFUSED_BEGINNINGS = (
+    *"lo_ to_reg dblink binary_upgrade_ brin_desummarize_ brin_summarize_".split(),
+    *"aclcontains acldefault aclexplode aclinsert aclremove hash_aclitem makeaclitem".split(),
+    *_TELLING,
+)
 _RIGHTS = re.compile(r"has_\w+_privilege")
 _TENANT_OF_TRANSACTION = "app.current_tenant_id"
 """The one setting of ours that is no secret. The proof beside it is good on this connection for as long as it lives."""
@@ -46,7 +55,7 @@ _REFUSED_PART = "_to_xml"  # query_to_xml and its like run a text
 
 _ALLOWED_PG = frozenset(
     """
-    pg_catalog pg_typeof pg_sleep pg_column_size pg_size_pretty pg_size_bytes pg_input_is_valid pg_notify
+    pg_catalog pg_sleep pg_column_size pg_size_pretty pg_size_bytes pg_notify
     pg_trigger_depth pg_get_serial_sequence
     pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_try_advisory_xact_lock pg_try_advisory_xact_lock_shared
     """.split()
@@ -57,6 +66,7 @@ _NAMES = {"A_Expr": "name", "CollateClause": "collname", "FuncCall": "funcname",
 """Which field of a node is a name in parts, the schema before the last."""
 
 _CATALOGUES = frozenset({"pg_catalog", "information_schema", "pg_toast"})
+_SCHEMAS_OF_TENANTS = "tenant_"
 _VIEW_OF_TENANT = re.compile(r"tenant_\w+(_extensions|__[0-9a-f]{16})")
 _OWN_SCHEMAS = frozenset({"", "pg_catalog"})
 ELSEWHERE = "PostgreSQL refused it to this tenant: what it names is not there, or is not this tenant's"
@@ -83,7 +93,8 @@ def check(statement: str, *, schema: str = "", view: str = "") -> None:
     """See that a statement may be sent in a tenant's transaction.
 
     Args:
-        schema: the one it may name, where the transaction is in a tenant's schema.
+        schema: the one it may name, where the transaction is in a tenant's schema. On shared tables all but those of
+            tenants: there an operator's own may be beside the reference's.
         view: the tenant's own, where it is on shared tables.
 
     Raises:
@@ -102,8 +113,13 @@ def check(statement: str, *, schema: str = "", view: str = "") -> None:
             "a tenant's transaction takes SELECT, INSERT, UPDATE, DELETE, MERGE, SHOW, NOTIFY, SET CONSTRAINTS, and "
             f"SET LOCAL of {', '.join(sorted(_MAY_SET))}, on the tenant's tables",
         )
-    if found.schemas - {schema} if schema else found.views - {view}:
+    if found.schemas - {schema} if schema else found.views - {view} or any(map(is_of_tenant, found.schemas)):
         raise elsewhere()
+
+
+def is_of_tenant(schema: str, name: str = "") -> bool:
+    """Whether a schema is some tenant's, or a name is that of a tenant's view."""
+    return schema.startswith(_SCHEMAS_OF_TENANTS) or _VIEW_OF_TENANT.fullmatch(name) is not None
 
 
 def elsewhere() -> BoundaryViolation:
@@ -170,14 +186,15 @@ def refusals(tree: Any, *, telling_types: bool = False) -> Iterator[str]:
             if node.schemaname in _CATALOGUES or (not node.schemaname and node.relname.startswith("pg_")):
                 yield f"names {node.relname}, which is the server's and not the tenant's"
         elif kind == "TypeName":
-            if not telling_types and node.names and node.names[-1].string.sval in _TELLING:
+            if not telling_types and node.names and _tells(node.names[-1].string.sval):
                 yield f"names the type {node.names[-1].string.sval}, which tells what exists"
         elif kind == "IntoClause":
             yield "would create a table"
 
 
 def is_refused(name: str) -> bool:
-    """Whether a name is of a function that a tenant may not call."""
+    """Whether a name is of a function that a tenant may not call; the name of a type is called to cast to it."""
+    name = name.lstrip("_")  # before the name of a type it makes that of its arrays
     return (
         name in _REFUSED
         or (name.startswith("pg_") and name not in _ALLOWED_PG)
@@ -185,6 +202,12 @@ def is_refused(name: str) -> bool:
         or _REFUSED_PART in name
         or _RIGHTS.fullmatch(name) is not None
     )
+
+
+def _tells(kind: str) -> bool:
+    """Whether a type tells what exists, alone, in arrays or in a column."""
+    kind = kind.lstrip("_")
+    return kind.startswith(_TELLING) or (kind.startswith("pg_") and kind not in _OPEN_TYPES)
 
 
 def _is_open(setting: str) -> bool:

@@ -19,7 +19,9 @@ from prismicx.scopes import TenantScope
 LEFT = Check("pools.left", "Pools", "What a borrower set, or was cut off in, is gone for the next one")
 CROWD = Check("pools.crowd", "Pools", "A hundred tasks of four tenants, with errors and time-outs, read their own rows")
 SAVEPOINT = Check("pools.savepoint", "Pools", "A savepoint that is rolled back leaves the tenant as it was")
-INJECTED = Check("pools.injected", "Pools", "SQL that would change the session is refused before it is sent")
+INJECTED = Check(
+    "pools.injected", "Pools", "SQL to change the session, or to tell who exists, is refused before it is sent"
+)
 CHECKS = (LEFT, CROWD, SAVEPOINT, INJECTED)
 
 _CONTEXT = (
@@ -48,6 +50,17 @@ _INJECTIONS = (
     "CREATE TEMP TABLE stolen AS SELECT * FROM user_data.users",
     "EXPLAIN ANALYZE SELECT * FROM user_data.users",
     "LOCK TABLE user_data.users",
+    "SELECT array_agg(number::oid)::_regrole FROM generate_series(16384, 20000) number",
+    "SELECT array_agg(number::oid)::_regclass FROM generate_series(16384, 20000) number",
+    "SELECT ARRAY['tenant_{other}=r/postgres']::_aclitem",
+    "SELECT 'tenant_{other}=r/postgres'::aclitem",
+    "SELECT makeaclitem(number::oid, 10::oid, 'SELECT', false)::text FROM generate_series(16384, 20000) number",
+    "SELECT acldefault('r', number::oid)::text FROM generate_series(16384, 20000) number",
+    "SELECT COALESCE(NULLIF(pg_typeof(1), pg_typeof(1)), '16500')",
+    "SELECT pg_input_is_valid('tenant_{other}', 'regrole')",
+    "SELECT array_in('16500', 2210, -1)::text",
+    "SELECT NULL::pg_class",
+    'SELECT * FROM "tenant_{other}_crm".companies',
 )
 
 

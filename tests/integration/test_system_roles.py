@@ -11,6 +11,7 @@ import pytest
 from prismicx import BoundaryViolation, InvalidInput, NotFound, Platform
 from prismicx.credentials import Credentials
 from prismicx.engines.endpoints import locate
+from prismicx.engines.statement_rules import ELSEWHERE, check
 from prismicx.names import Names
 from prismicx.settings import Settings
 from prismicx.systems import package
@@ -199,6 +200,90 @@ async def test_another_tenants_schema_and_none_at_all_answer_alike(
             assert caught.value.code == "boundary.refused"
         async with scope.sql("system_users", service="extensions") as sql:
             assert await sql.fetch(f"SELECT * FROM user_extensions.{names.extensions_view(ann)}") == []
+
+
+async def test_on_shared_tables_the_schema_of_another_tenant_and_none_at_all_answer_alike(
+    published: Platform, new_id: Id
+) -> None:
+    ann, bob, nobody = new_id(), new_id(), new_id()
+    for tenant in (ann, bob):
+        await published.tenants.create(tenant, name=tenant, isolation="shared")
+    async with published.tenant(bob) as scope:
+        await scope.systems.install("crm")
+    names = published._names
+    asked = [
+        ("management_system_repository", None, "SELECT * FROM {}.companies", ""),
+        ("management_system_repository", None, "SELECT NULL::{}.companies", ""),
+        ("management_system_repository", None, "SELECT nextval($1::text)", "{}.companies"),
+        ("management_system_repository", None, "SELECT pg_get_serial_sequence($1, 'id')", "{}.companies"),
+        ("management_system_repository", None, "SELECT to_tsvector($1::text::regconfig, 'a')", "{}.c"),
+        ("system_users", "extensions", "SELECT nextval($1::text)", "user_extensions.{}"),
+    ]
+    async with published.tenant(ann) as scope:
+        for database, service, statement, value in asked:
+            said = set()
+            for tenant in (bob, nobody):
+                name = names.schema(tenant, "crm") if service is None else names.extensions_view(tenant)
+                with pytest.raises(BoundaryViolation) as caught:
+                    async with scope.sql(database, service=service) as sql:  # type: ignore[arg-type]
+                        await sql.fetch(statement.format(name), *[value.format(name)] * bool(value))
+                said.add((caught.value.code, caught.value.message))
+            assert said == {("boundary.refused", ELSEWHERE)}, statement
+        with pytest.raises(asyncpg.UndefinedTableError):  # what belongs to no tenant is said as it is
+            async with scope.sql("management_system_repository") as sql:
+                await sql.fetch("SELECT * FROM public.nothing")
+
+
+async def test_a_number_tells_nothing_of_what_has_it(published: Platform, settings: Settings, new_id: Id) -> None:
+    ann, bob = new_id(), new_id()
+    for tenant in (ann, bob):
+        await published.tenants.create(tenant, name=tenant, isolation="shared")
+        async with published.tenant(tenant) as scope:
+            await scope.systems.install("crm")
+    admin = await administrator(settings, "management_system_repository")
+    try:
+        numbers = await admin.fetch(
+            "SELECT oid FROM pg_class WHERE relnamespace = $1::regnamespace", published._names.schema(bob, "crm")
+        )
+    finally:
+        await admin.close()
+    async with published.tenant(ann) as scope:
+        for number in [1, *(row[0] for row in numbers)]:
+            for calling in ("nextval({}::oid)", "currval({}::oid)", "setval({}::oid, 1)", "nextval('{}')"):
+                with pytest.raises(BoundaryViolation) as caught:
+                    async with scope.system("crm").sql() as sql:
+                        await sql.fetch(f"SELECT {calling.format(number)}")
+                assert caught.value.message == ELSEWHERE
+
+
+async def test_every_type_and_function_of_the_server_that_tells_what_exists_is_refused(settings: Settings) -> None:
+    admin = await administrator(settings, "system_users")
+    try:
+        types = await admin.fetch(
+            """
+            SELECT t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+            WHERE n.nspname = 'pg_catalog' AND (t.typname ~ '^_?(reg|aclitem)' OR t.typrelid > 0)
+                AND t.typname !~ '^_?(regconfig|regdictionary)$'
+            """
+        )
+        functions = await admin.fetch(
+            """
+            SELECT DISTINCT p.proname FROM pg_proc p
+            JOIN pg_type t ON t.oid = ANY (p.proargtypes::oid[] || p.prorettype || p.proallargtypes)
+            WHERE t.typname ~ '^_?(reg|aclitem)' AND t.typname !~ '^_?(regconfig|regdictionary)$'
+                AND p.proname NOT IN ('nextval', 'currval', 'setval')
+            UNION SELECT 'array_in'
+            """
+        )
+    finally:
+        await admin.close()
+    assert len(types) > 50 < len(functions)
+    for statement in (
+        *(f'SELECT NULL::"{row[0]}"' for row in types),
+        *(f"SELECT pg_catalog.{row[0]}(1)" for row in functions),
+    ):
+        with pytest.raises(BoundaryViolation, match=r"boundary\.statement"):
+            check(statement)
 
 
 async def test_what_the_grammar_lets_through_the_role_stops(

@@ -25,6 +25,9 @@ from prismicx.errors import BoundaryViolation, InvalidInput
         "SELECT current_setting('app.current_tenant_id')",
         "SELECT 'set_config(''a'', ''b'', true)'",
         "SELECT 1 -- set_config('a', 'b', true)",
+        "SELECT u.region, u.acl FROM user_data.users u WHERE u.region = $1::region",
+        "SELECT to_tsvector('english'::regconfig, a) FROM b WHERE c = $1::pg_lsn",
+        "SELECT * FROM public.tenant_systems",
     ],
 )
 def test_statements_of_data_are_taken(statement: str) -> None:
@@ -116,6 +119,21 @@ def test_statements_of_data_are_taken(statement: str) -> None:
         "SELECT regclassout(16500::oid)",
         "SELECT format_type(16500, NULL)",
         "SELECT obj_description(16500, 'pg_class')",
+        "SELECT array_agg(g::oid)::_regrole::text FROM generate_series(16384,20000) g",
+        "SELECT array_agg(g::oid)::pg_catalog._regclass::text FROM generate_series(16384,20000) g",
+        "SELECT '{tenant_globex}'::_regrole",
+        "SELECT _regrole('{tenant_globex}')",
+        "SELECT 'f(integer)'::regprocedure",
+        "SELECT '+(integer,integer)'::regoperator[]",
+        "SELECT 'tenant_globex=r/postgres'::aclitem",
+        "SELECT '{tenant_globex=r/postgres}'::_aclitem",
+        "SELECT makeaclitem(g::oid, 10::oid, 'SELECT', false)::text FROM generate_series(16384,20000) g",
+        "SELECT acldefault('r', 16500)",
+        "SELECT COALESCE(NULLIF(pg_typeof(1), pg_typeof(1)), '16500')",
+        "SELECT pg_input_is_valid('tenant_globex', 'regrole')",
+        "SELECT array_in('{tenant_globex}', 4096, -1)::text",
+        'SELECT (jsonb_populate_record(NULL::pg_class, \'{"relacl": ["tenant_globex=r/postgres"]}\')).relacl',
+        "SELECT brin_summarize_new_values(16500::oid)",
     ],
 )
 def test_what_could_change_the_session_is_refused(statement: str) -> None:
@@ -146,6 +164,17 @@ def test_another_schema_is_refused_whether_it_exists_or_not(statement: str) -> N
     check(statement.replace("tenant_other_crm", "tenant_own_crm").replace("public.", ""), schema="tenant_own_crm")
     with pytest.raises(BoundaryViolation) as caught:
         check(statement, schema="tenant_own_crm")
+    assert (caught.value.code, caught.value.message) == ("boundary.refused", ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT * FROM {}.companies", "SELECT NULL::{}.companies", "SELECT {}.f(1)", "SELECT 1 OPERATOR({}.+) 2"],
+)
+def test_on_shared_tables_the_schema_of_a_tenant_is_refused_whether_it_exists_or_not(statement: str) -> None:
+    check(statement.format("shop"), view="tenant_own_extensions")  # an operator's own
+    with pytest.raises(BoundaryViolation) as caught:
+        check(statement.format("tenant_other_crm"), view="tenant_own_extensions")
     assert (caught.value.code, caught.value.message) == ("boundary.refused", ELSEWHERE)
 
 
