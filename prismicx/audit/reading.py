@@ -13,6 +13,7 @@ from prismicx.audit.operations import OPERATIONS
 from prismicx.audit.trail import DATABASE, SERVICE, queries
 from prismicx.audit.values import OUTCOMES, AuditEvent, Outcome, check_actor, event_of
 from prismicx.checks import check_moment
+from prismicx.engines.lost import told_when_lost
 from prismicx.engines.postgres import Pool, Postgres
 from prismicx.errors import InvalidInput, NotFound, quoted
 from prismicx.names import check_tenant_id
@@ -113,6 +114,7 @@ class Audit:
         items = [event_of(row) for row in rows[:size]]
         return Page(items, cursor_of("audit", items[-1].sequence) if len(rows) > size else None)
 
+    @told_when_lost
     async def verify(
         self, *, start: int = 1, expect: str | None = None, progress: Callable[[int, int], None] = lambda _a, _b: None
     ) -> Verdict:

@@ -168,7 +168,14 @@ class PrismicXGroup(click.Group):
         try:
             with acting(door="cli"):
                 return super().main(*args, **kwargs)
-        except (PrismicXError, asyncpg.PostgresError, PyMongoError, OSError, UnicodeDecodeError) as raised:
+        except (
+            PrismicXError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            PyMongoError,
+            OSError,
+            UnicodeDecodeError,
+        ) as raised:
             error = _as_ours(raised)
             if "--json" in arguments:
                 held = {"code": error.code, "message": error.message, "remedy": error.remedy}

@@ -15,6 +15,7 @@ from prismicx.credentials import CONTEXT, Credentials
 from prismicx.engines import handshake
 from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import Endpoint, locate_pooler
+from prismicx.engines.lost import told_when_lost
 from prismicx.engines.transport import of_postgres
 from prismicx.errors import Denied, Unavailable
 from prismicx.names import Names
@@ -101,7 +102,7 @@ class Postgres:
         self._settings = settings
         self._pools: dict[tuple[str, str], Pool] = {}
         self._opening = asyncio.Lock()
-        self._written_at, self._look_at = credentials.written_at, time.monotonic() + _LOOKS_EVERY
+        self._stamp, self._look_at = credentials.stamp, time.monotonic() + _LOOKS_EVERY
 
     def opened(self, service: str, database: str) -> Pool | None:
         """The pool of a service on a database, if it was opened already."""
@@ -168,11 +169,10 @@ class Postgres:
     def _look(self) -> None:
         """See whether the credentials were rotated; then connections are replaced as they come back."""
         self._look_at = time.monotonic() + _LOOKS_EVERY
-        written_at = self._credentials.written_at
-        if written_at == self._written_at:
+        stamp = self._credentials.follow(self._stamp)
+        if stamp == self._stamp:
             return
-        self._written_at = written_at
-        self._credentials.reload()
+        self._stamp = stamp
         self._key = None
         for pool in self._pools.values():
             renewing = asyncio.ensure_future(pool.expire_connections())
@@ -198,10 +198,16 @@ class Postgres:
 
         # A statement that was prepared on one backend is not there on the next one a pooler gives.
         options: dict[str, Any] = {} if endpoint is self._endpoint else {"statement_cache_size": 0}
-        pool: Pool = asyncpg.create_pool(
+        pool: Pool = _Pool(
             connect=connect,
             min_size=1,
             max_size=self._settings.pool_size,
+            max_queries=50_000,
+            loop=None,
+            setup=None,
+            init=None,
+            reset=None,
+            record_class=asyncpg.Record,
             timeout=self._settings.connect_timeout,
             # What was opened stays open: the pool is small, and a timer for each use costs 3 % of a point read.
             max_inactive_connection_lifetime=0,
@@ -270,6 +276,15 @@ class ScopedConnection(Connection):
             return
         ending = "ROLLBACK; " if self.is_in_transaction() else ""
         await self.execute(ending + self.get_reset_query(), timeout=timeout)
+
+
+class _Pool(Pool):
+    """A pool whose own statements, which are the library's, say in our words that the server went away."""
+
+    fetch = told_when_lost(Pool.fetch)
+    fetchrow = told_when_lost(Pool.fetchrow)
+    fetchval = told_when_lost(Pool.fetchval)
+    execute = told_when_lost(Pool.execute)
 
 
 async def _opened(opening: Any, endpoint: Endpoint) -> Any:

@@ -25,9 +25,10 @@ from prismicx.engines.document_rules import (
     scoped_update,
     watched_pipeline,
 )
+from prismicx.engines.lost import lost
 from prismicx.engines.plain_values import plain
 from prismicx.engines.refusals import Refused, telling
-from prismicx.errors import BoundaryViolation, Unavailable
+from prismicx.errors import BoundaryViolation
 
 Filter = Mapping[str, Any] | None
 Update = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -367,7 +368,7 @@ async def _answer(sending: Awaitable[T]) -> T:
 def _translated(error: ConnectionFailure | OperationFailure) -> Exception:
     """Our own error where it is about the boundary or the connection, else the driver's as it is."""
     if isinstance(error, ConnectionFailure):
-        return Unavailable("mongo.lost", f"the connection to MongoDB was lost: {error}", "try again")
+        return lost(error)
     if error.code == _UNAUTHORIZED:
         return BoundaryViolation(
             "boundary.refused",

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import asyncpg
 
+from prismicx.engines.lost import LOST, lost
 from prismicx.engines.postgres import PooledConnection, Postgres
 from prismicx.engines.refusals import Refused
 from prismicx.engines.statement_rules import check, elsewhere, is_of_tenant
-from prismicx.errors import BoundaryViolation, Conflict, Unavailable
+from prismicx.errors import BoundaryViolation, Conflict
 
 Record = asyncpg.Record
 
@@ -81,6 +82,7 @@ class Sql:
             `prismicx.engines.statement_rules`; ``boundary.refused`` when PostgreSQL refuses it; at the end of the
             block ``boundary.role`` when the transaction is not the tenant's role's any more: nothing of it was kept.
         Conflict: ``sql.ended`` outside the block; ``sql.changed`` when a table was changed meanwhile: run it again;
+            ``sql.contended`` when another transaction was in the way;
             at the end of the block ``sql.aborted`` when a statement failed, its error was caught inside, and the
             block went on: nothing of the transaction was kept.
         Unavailable: ``postgres.lost``.
@@ -209,14 +211,18 @@ class Sql:
         self._savepoints += 1
         name = f"prismicx_{self._savepoints}"
         connection = self._open()
-        await connection.execute(f"SAVEPOINT {name}")
+        await self._run(connection.execute(f"SAVEPOINT {name}"))
         try:
             yield
         except BaseException:
-            await connection.execute(f"ROLLBACK TO SAVEPOINT {name}")
-            self._aborted = False
+            try:
+                await connection.execute(f"ROLLBACK TO SAVEPOINT {name}")
+            except DRIVER_ERRORS:
+                self._aborted = True  # the connection is gone, and what is raised below says why
+            else:
+                self._aborted = False
             raise
-        await connection.execute(f"RELEASE SAVEPOINT {name}")
+        await self._run(connection.execute(f"RELEASE SAVEPOINT {name}"))
 
     def _open(self) -> PooledConnection:
         if self._connection is None:
@@ -276,6 +282,11 @@ def _names_another_place(error: Exception, schema: str) -> bool:
     return named is not None and (named[1] != schema if schema else is_of_tenant(*named.groups()))
 
 
+def _is_closed(error: asyncpg.InterfaceError) -> bool:
+    """Whether the driver means the connection; it says the same kind of error of statements that are called wrongly."""
+    return "is closed" in str(error)
+
+
 def fail(error: Exception) -> NoReturn:
     """Raise our own error where it is about the boundary or the connection, else the driver's as it is."""
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
@@ -291,8 +302,12 @@ def fail(error: Exception) -> NoReturn:
             "the transaction was not the tenant's own role's when it ended, so nothing of it was kept",
             "a function of the system changed the role: withdraw that version, and see what it read",
         ) from error
-    if isinstance(error, (OSError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError)):
-        raise Unavailable("postgres.lost", f"the connection to PostgreSQL was lost: {error}", "try again") from error
+    if isinstance(error, LOST) and not (isinstance(error, asyncpg.InterfaceError) and not _is_closed(error)):
+        raise lost(error) from error
+    if isinstance(error, (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)):
+        raise Conflict(
+            "sql.contended", f"another transaction was in the way: {error}", "run this one again, from its beginning"
+        ) from error
     if isinstance(error, asyncpg.InvalidCachedStatementError):
         raise Conflict(
             "sql.changed", "the tables were changed while this connection held a plan of the statement", "run it again"

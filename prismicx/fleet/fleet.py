@@ -18,6 +18,7 @@ from typing import Any
 from prismicx.audit.tracing import Trace, audited
 from prismicx.checks import check_id
 from prismicx.clock import utc_now
+from prismicx.engines.lost import LOST, lost, told_when_lost
 from prismicx.engines.postgres import Connection, Pool, Postgres
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
 from prismicx.fleet.drift import Drift, find_drift, queries
@@ -38,7 +39,6 @@ from prismicx.fleet.values import (
 )
 from prismicx.fleet.ways import ways_of
 from prismicx.names import Names
-from prismicx.systems.execution import LOST, lost
 from prismicx.systems.installation import INSTALLED, Installations
 from prismicx.systems.records import DATABASE, unknown_system, version_id
 from prismicx.systems.step import place_of
@@ -88,6 +88,7 @@ class Fleet:
         self._names = names
         self._installations = installations
 
+    @told_when_lost
     async def plan(
         self,
         system_id: str,
@@ -246,6 +247,7 @@ class Fleet:
             found.setdefault(row["system_id"], []).append(("system.unfinished", words, row["tenant_id"]))
         return {name: grouped(items) for name, items in found.items()}
 
+    @told_when_lost
     async def drift(self, system_id: str | None = None, *, tenants: Sequence[str] | None = None) -> Drift:
         """Which tenants' schemas are not what their versions make, and what would mend them.
 
@@ -324,7 +326,7 @@ class Fleet:
                 raise Conflict("rollout.running", f"another process works on the rollout {key}", "pause it first")
             yield connection
         except LOST as error:
-            raise lost(error) from error
+            raise lost(error, "prismicx system resume goes on with it") from error
         finally:
             await connection.close()
 
@@ -350,7 +352,8 @@ class Fleet:
                 trail.event(
                     "rollout.tenant", "failed" if code else "done", tenant_id=tenant_id, subject=rollout.rollout_id,
                     code=code, details=details,
-                )
+                ),
+                patient=True,
             )  # fmt: skip
 
         async def failed(tenant_id: str, code: str, text: str) -> None:

@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
+from prismicx.engines.lost import LOST, lost
 from prismicx.engines.postgres import Postgres
 from prismicx.errors import PrismicXError, Unavailable
 from prismicx.fleet.values import Options
-from prismicx.systems.execution import LOST, MOVED, Link, is_small, lost, perform, perform_together
+from prismicx.systems.execution import MOVED, Link, is_small, perform, perform_together
 from prismicx.systems.failure import failure_of
 from prismicx.systems.patience import FIRST, LONGEST, PASSING
 from prismicx.systems.step import Limits, Phase, Place

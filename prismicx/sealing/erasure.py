@@ -12,6 +12,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from prismicx.clock import give_way
+from prismicx.engines.lost import told_when_lost
 from prismicx.errors import Conflict, InvalidInput, NotFound, PrismicXError
 from prismicx.keys.client import KeyInfo, version_of
 from prismicx.sealing.fields import DATA_CLASSES
@@ -114,6 +115,7 @@ class Erasure:
         await self._unwrap(tenant_id)
         return receipt
 
+    @told_when_lost
     async def receipt(self, tenant_id: str) -> Receipt | None:
         """The receipt of a tenant whose keys were destroyed; the last, where they were destroyed more than once."""
         found = await (await self._keysets.collection("key_receipts")).find_one({"tenant_id": tenant_id})
@@ -157,6 +159,7 @@ class Erasure:
     async def _unwrap(self, tenant_id: str) -> None:
         await (await self._keysets.collection()).update_many({"tenant_id": tenant_id}, {"$unset": {"wrapped": ""}})
 
+    @told_when_lost
     async def _mark(self, tenant_id: str, moment: datetime) -> list[Document]:
         """Mark every class as destroyed, those without a keyset as well, so that none is made."""
         collection = await self._keysets.collection()
@@ -197,6 +200,7 @@ class Erasure:
             "see its log, and whether deletion is allowed; then run the command again",
         )
 
+    @told_when_lost
     async def _write(self, tenant_id: str, earlier: Receipt | None, content: dict[str, Any]) -> Receipt:
         """Keep a receipt; an earlier one of the tenant is kept with it."""
         collection = await self._keysets.collection("key_receipts")

@@ -14,6 +14,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import DuplicateKeyError
 
 from prismicx.clock import give_way, utc_milliseconds
+from prismicx.engines.lost import told_when_lost
 from prismicx.engines.mongo import Mongo
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, PrismicXError, Unavailable
 from prismicx.keys.client import Keys
@@ -116,10 +117,12 @@ class Keysets:
         for one in [data_class] if data_class else DATA_CLASSES:
             self._held.pop((tenant_id, one), None)
 
+    @told_when_lost
     async def document(self, tenant_id: str, data_class: DataClass) -> Document | None:
         """What is kept of a keyset."""
         return await (await self.collection()).find_one({"tenant_id": tenant_id, "data_class": data_class})
 
+    @told_when_lost
     async def documents(self, tenant_id: str) -> list[Document]:
         """What is kept of all keysets of a tenant."""
         cursor = (await self.collection()).find({"tenant_id": tenant_id}).sort("data_class")
@@ -130,12 +133,14 @@ class Keysets:
         client = await self._mongo.service("keys")
         return client[self._names.server_wide(PLATFORM)][name]
 
+    @told_when_lost
     async def server_time(self) -> datetime:
         """The time as the MongoDB server has it: one clock for all processes."""
         hello = await (await self._mongo.service("keys")).admin.command("hello")
         found: datetime = hello["localTime"]
         return found if found.tzinfo else found.replace(tzinfo=UTC)  # replies to commands are read without a zone
 
+    @told_when_lost
     async def replace(self, document: Document, changes: Mapping[str, Any]) -> bool:
         """Change what is kept of a keyset, unless somebody else has changed it since it was read."""
         same = {key: document[key] for key in ("tenant_id", "data_class", "revision")}
@@ -227,6 +232,7 @@ class Keysets:
             "it was changed or cut: restore the document of prismicx_platform.keysets",
         )
 
+    @told_when_lost
     async def _made(self, tenant_id: str, data_class: DataClass) -> Keyset | None:
         """A new keyset; None when another process was faster."""
         keyset = generate(tenant_id, data_class)
@@ -249,6 +255,7 @@ class Keysets:
             return None
         return keyset
 
+    @told_when_lost
     async def _note_holding(self, document: Document) -> None:
         """Keep down for how long a process may hold the keyset: rotation waits so long before it retires a key."""
         if document.get("cache_seconds", -1.0) < self._seconds:

@@ -13,8 +13,8 @@ from typing import Any
 import asyncpg
 
 from prismicx.clock import utc_now
+from prismicx.engines.lost import LOST, lost
 from prismicx.engines.postgres import Connection, Pool, PooledConnection, Postgres
-from prismicx.errors import Unavailable
 from prismicx.systems.guard import REFUSED, refusal_of
 from prismicx.systems.patience import PASSING
 from prismicx.systems.phases import with_schema
@@ -39,12 +39,6 @@ RECYCLED_AFTER = 400
 
 MOVED = ("PX001", "PX002")
 """What the ledger says of a tenant that is not where a phase begins."""
-
-LOST = (
-    asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError,
-)  # fmt: skip
-"""What is raised when the connection was lost."""
 
 
 class Link:
@@ -134,11 +128,6 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
-
-
-def lost(error: BaseException) -> Unavailable:
-    """The error for a connection that is no more."""
-    return Unavailable("postgres.lost", f"the connection to PostgreSQL was lost: {error}", "try again, or resume")
 
 
 async def perform(link: Link, place: Place, phase: Phase, limits: Limits) -> None:

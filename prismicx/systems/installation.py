@@ -17,6 +17,7 @@ import asyncpg
 
 from prismicx.audit.tracing import Trace, audited
 from prismicx.clock import utc_now
+from prismicx.engines.lost import LOST, lost
 from prismicx.engines.postgres import Pool, PooledConnection, Postgres
 from prismicx.engines.scoped_sql import Sql
 from prismicx.errors import Conflict, NotFound
@@ -26,7 +27,7 @@ from prismicx.sealing.sealer import Sealer
 from prismicx.systems import requirements
 from prismicx.systems.declarations import Choices
 from prismicx.systems.drift import check_no_drift
-from prismicx.systems.execution import LOST, Link, lost, perform, stepping
+from prismicx.systems.execution import Link, perform, stepping
 from prismicx.systems.failure import failure_of
 from prismicx.systems.guard import guard_of, refusal_of, related_versions
 from prismicx.systems.installed import (

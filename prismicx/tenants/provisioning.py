@@ -17,6 +17,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from prismicx.clock import utc_milliseconds
 from prismicx.credentials import generate
 from prismicx.engines.endpoints import Endpoint, login_of
+from prismicx.engines.lost import told_when_lost
 from prismicx.engines.mongo import USERS, Client, Mongo
 from prismicx.engines.postgres import Postgres
 from prismicx.errors import Conflict
@@ -63,6 +64,7 @@ class Provisioning:
         self._names = names
         self._shared_capacity = shared_capacity
 
+    @told_when_lost
     async def create(self, new: NewTenant) -> Tenant:
         """Make a tenant, or finish making it where an earlier call was cut off.
 

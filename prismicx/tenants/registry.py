@@ -11,6 +11,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 
 from prismicx.checks import check_document, check_object, check_text
 from prismicx.clock import give_way, utc_milliseconds
+from prismicx.engines.lost import told_when_lost
 from prismicx.engines.mongo import Mongo, update_of
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
 from prismicx.names import Names, check_tenant_id
@@ -78,6 +79,7 @@ class Registry:
         """As `get`, with what it takes to reach its data."""
         return await self._read(check_tenant_id(tenant_id))
 
+    @told_when_lost
     async def list(
         self, *, status: Status | None = None, region: str | None = None, after: str | None = None, limit: int = 100
     ) -> Page[Tenant]:
@@ -102,11 +104,13 @@ class Registry:
         items = rows[:size]
         return Page(items, cursor_of("tenants", items[-1].tenant_id) if len(rows) > size else None)
 
+    @told_when_lost
     async def databases(self) -> Sequence[TenantDatabase]:
         """The MongoDB databases that hold tenants' documents, by name."""
         cursor = (await self.collection("tenant_databases")).find().sort("database_name")
         return [database_of(document) async for document in cursor]
 
+    @told_when_lost
     async def standings(
         self,
         tenants: Sequence[str] | None = None,
@@ -200,6 +204,7 @@ class Registry:
 
         return await self._change(tenant_id, None, changed)
 
+    @told_when_lost
     async def _change(self, tenant_id: str, version: str | None, changed: Callable[[Tenant], dict[str, Any]]) -> Tenant:
         """Write what `changed` makes of the tenant as it is; None takes a field away."""
         tenants = await self.collection("tenants")
@@ -224,6 +229,7 @@ class Registry:
         client = await self._mongo.service("registry")
         return client[self._names.server_wide(REGISTRY)][name]
 
+    @told_when_lost
     async def in_transaction(self, work: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
         """Do something to several documents of the registry, or to none.
 
@@ -235,6 +241,7 @@ class Registry:
         async with client.start_session() as session:
             return await session.with_transaction(work)
 
+    @told_when_lost
     async def _read(self, tenant_id: str) -> Entry:
         asked = time.monotonic()
         document = await (await self.collection("tenants")).find_one({"tenant_id": tenant_id})
