@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -31,7 +32,8 @@ SERVICE = "audit"
 log = logging.getLogger("prismicx.audit")
 queries = Statements(__package__, "queries.sql")
 
-_BATCH = 200
+_BATCH, _GATHER = 200, 0.05
+"""Events of a message at most, and seconds in which it is gathered where nobody waits for it."""
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
@@ -47,6 +49,7 @@ class Trail:
         self._actor = check_actor(actor) if actor else default_actor()
         self._waiting: list[tuple[Event, asyncio.Future[int]]] = []
         self._writer: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
         self._denials = Denials(self.event, self.enqueue)
 
     def event(
@@ -74,12 +77,18 @@ class Trail:
         """
         return await asyncio.shield(self.enqueue(event))
 
-    def enqueue(self, event: Event) -> asyncio.Future[int]:
-        """Have an event added, without waiting for it."""
+    def enqueue(self, event: Event, *, patient: bool = False) -> asyncio.Future[int]:
+        """Have an event added, without waiting for it.
+
+        Args:
+            patient: it may wait a moment for others that go with it.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
         future.add_done_callback(_heard)
         self._waiting.append((event, future))
+        if not patient or len(self._waiting) >= _BATCH:
+            self._hurry.set()
         if self._writer is None or self._writer.done():
             self._writer = loop.create_task(self._write())
         return future
@@ -96,12 +105,18 @@ class Trail:
     async def close(self) -> None:
         """Write what waits."""
         self._denials.flush()
+        self._hurry.set()
         if self._writer is not None and not self._writer.done():
             await self._writer
 
     async def _write(self) -> None:
         while self._waiting:
+            if not self._hurry.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._hurry.wait(), _GATHER)
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            if not self._waiting:
+                self._hurry.clear()
             try:
                 places = await self._send([event for event, _ in batch])
             except BaseException as error:
