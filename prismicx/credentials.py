@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import logging
 import os
 import secrets
 import tempfile
@@ -24,6 +25,11 @@ CONTEXT = "context"
 
 SECOND = "_b"
 """What the second login of a service has after the name of the first; a rotation passes from one to the other."""
+
+Stamp = tuple[int, int]
+"""When the file was last written, and when it or its mode was changed, in nanoseconds; zeros where there is none."""
+
+_log = logging.getLogger("prismicx.credentials")
 
 _CURRENT = "current"
 """Beside the engines, which login of a role is in use, by ``engine/role``; the first one where nothing is said."""
@@ -61,6 +67,7 @@ class Credentials:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._logins: dict[str, dict[str, Secret]] = {}
+        self._told: Stamp | None = None
         self.reload()
 
     def reload(self) -> None:
@@ -148,12 +155,31 @@ class Credentials:
         self._write()
 
     @property
-    def written_at(self) -> int:
-        """When the file was last written, in nanoseconds; 0 where there is none."""
+    def stamp(self) -> Stamp:
+        """Of the file as it is; another one after every change."""
         try:
-            return self.path.stat().st_mtime_ns
+            found = self.path.stat()
         except OSError:
-            return 0
+            return 0, 0
+        return found.st_mtime_ns, found.st_ctime_ns
+
+    def follow(self, seen: Stamp) -> Stamp:
+        """Read the file again when it is not the one that was seen; the stamp of the one that is held now.
+
+        A file that is gone or refused changes nothing: the logins that are held go on, the log tells of it once, and
+        the next call tries again.
+        """
+        stamp = self.stamp
+        if stamp == seen or stamp == (0, 0):
+            return seen
+        try:
+            self.reload()
+        except Unavailable as error:
+            if stamp != self._told:
+                self._told = stamp
+                _log.warning("the logins that were read before are used on: %s", error)
+            return seen
+        return stamp
 
     def _write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -197,7 +197,7 @@ class Mongo:
         self._tenants: OrderedDict[str, _Held] = OrderedDict()
         self._checking = asyncio.Lock()
         self._passed: list[Client] = []
-        self._written_at, self._look_at = credentials.written_at, time.monotonic() + _LOOKS_EVERY
+        self._stamp, self._look_at = credentials.stamp, time.monotonic() + _LOOKS_EVERY
 
     async def service(self, service: str) -> Client:
         """The client that is logged in as a service.
@@ -227,10 +227,9 @@ class Mongo:
     def _look(self) -> None:
         """See whether the credentials were rotated; then services get new clients, and who uses an old one ends."""
         self._look_at = time.monotonic() + _LOOKS_EVERY
-        written_at = self._credentials.written_at
-        if written_at != self._written_at:
-            self._written_at = written_at
-            self._credentials.reload()
+        stamp = self._credentials.follow(self._stamp)
+        if stamp != self._stamp:
+            self._stamp = stamp
             self._passed += self._services.values()
             self._services.clear()
 

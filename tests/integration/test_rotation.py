@@ -101,6 +101,36 @@ async def test_old_logins_work_until_they_are_retired(mine: Settings) -> None:
     assert (await apply(mine, endpoints)).changes == []
 
 
+async def test_a_file_that_was_refused_is_read_when_it_is_mended(
+    mine: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for module in ("postgres", "mongo"):
+        monkeypatch.setattr(f"prismicx.engines.{module}._LOOKS_EVERY", 0.0)
+    names, file = Names(mine.namespace), mine.credentials_file
+    async with open_platform(mine) as px:
+        await px.tenants.create("acme", name="A", isolation="shared")
+
+        async def used() -> list[str]:
+            async with px.tenant("acme") as tenant:
+                async with tenant.sql("system_users") as sql:
+                    (row,) = await sql.fetch("SELECT session_user AS login")
+                async for _ in (await tenant.collection("tasks")).find():
+                    pass
+            return [row["login"], px._mongo._credentials.require_login("mongo", names.service("tasks"))[0]]
+
+        before = await used()
+        await rotate(mine, locate(mine), grace=None)
+        file.chmod(0o644)  # as a copy from another machine may come
+        assert await used() == await used() == before
+        assert [record.name for record in caplog.records if record.levelname == "WARNING"] == ["prismicx.credentials"]
+        assert "chmod 600" in caplog.text
+        file.chmod(0o600)
+        await used()  # connections are replaced as they come back
+        assert await used() == [before[0] + SECOND, before[1] + SECOND]
+        await retire(mine, locate(mine))
+        assert await used() == [before[0] + SECOND, before[1] + SECOND]
+
+
 async def test_a_proof_by_the_key_before_is_worth_nothing_when_that_was_retired(mine: Settings) -> None:
     names, endpoints = Names(mine.namespace), locate(mine)
     async with open_platform(mine) as px:
