@@ -99,13 +99,12 @@ async def retire(settings: Settings, endpoints: Endpoints, *, grace: float = 0.0
         Unavailable, Denied: an engine cannot be used; ``credentials.missing`` when the file has no key of proofs.
     """
     names, credentials = Names(settings.namespace), Credentials(settings.credentials_file)
-    current = _logins(names, credentials)
-    unused = {
-        engine: [login for role in roles for login in (role, role + SECOND) if login not in current[engine].values()]
-        for engine, roles in current.items()
-    }
     end = time.monotonic() + grace
     async with _engines(settings, endpoints, names) as (admin, client):
+        # Only now: a rotation that was waited for may have taken into use what was unused before.
+        credentials.reload()
+        current = _logins(names, credentials)
+        unused = {engine: _unused(logins) for engine, logins in current.items()}
         # Sessions of other processes: there is nothing to wait on but the clock.
         while time.monotonic() < end and await admin.fetchval(_sql.sessions, unused["postgres"]):  # noqa: ASYNC110
             await asyncio.sleep(_POLL)
@@ -125,7 +124,7 @@ async def retire(settings: Settings, endpoints: Endpoints, *, grace: float = 0.0
             async with _database(settings, endpoints, names, database) as connection:
                 if await retire_context_keys(connection, names, secret):
                     done.append(f"{database}: key of tenants' proofs")
-    credentials.drop(unused)
+        credentials.drop(unused)  # under the lock, too: a rotation gives the same logins new passwords
     return Rotated([*current["postgres"].values(), *current["mongo"].values()], done)
 
 
@@ -158,11 +157,14 @@ def _logins(names: Names, credentials: Credentials) -> dict[str, dict[str, str]]
     return found
 
 
+def _unused(logins: dict[str, str]) -> list[str]:
+    """The other logins of the services whose logins in use these are, by role."""
+    return [login for role in logins for login in (role, role + SECOND) if login not in logins.values()]
+
+
 async def _check_retired(admin: Connection, current: dict[str, dict[str, str]]) -> None:
     """See that no login that is to be made anew is still somebody's."""
-    unused = [login for role in current["postgres"] for login in (role, role + SECOND)]
-    unused = [login for login in unused if login not in current["postgres"].values()]
-    open_ones = [row["name"] for row in await admin.fetch(_sql.open_logins, unused)]
+    open_ones = [row["name"] for row in await admin.fetch(_sql.open_logins, _unused(current["postgres"]))]
     if open_ones:
         raise Conflict(
             "credentials.rotated",

@@ -16,7 +16,8 @@ from prismicx.engines.endpoints import locate
 from prismicx.errors import Conflict, Denied
 from prismicx.names import Names
 from prismicx.platform import open_platform
-from prismicx.reference.apply import apply
+from prismicx.reference import rotation
+from prismicx.reference.apply import application_lock, apply
 from prismicx.reference.rotation import retire, rotate
 from prismicx.reference.verify import verify
 from prismicx.settings import Settings
@@ -129,6 +130,31 @@ async def test_a_file_that_was_refused_is_read_when_it_is_mended(
         assert await used() == [before[0] + SECOND, before[1] + SECOND]
         await retire(mine, locate(mine))
         assert await used() == [before[0] + SECOND, before[1] + SECOND]
+
+
+async def test_who_retires_looks_again_after_waiting_for_another_rotation(
+    mine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rotate(mine, locate(mine), grace=None)
+    waited_for = asyncio.Event()
+
+    async def waiting(admin: asyncpg.Connection[asyncpg.Record], names: Names) -> None:
+        if not waited_for.is_set():  # another machine has the lock, and passes back to the first logins
+            waited_for.set()
+            await retire(mine, locate(mine))
+            await rotate(mine, locate(mine), grace=None)
+        await application_lock(admin, names)
+
+    monkeypatch.setattr(rotation, "application_lock", waiting)
+    retired = await retire(mine, locate(mine))
+    users = Names(mine.namespace).service("users")
+    assert users in retired.current
+    assert f"postgres: {users}{SECOND}" in retired.retired
+    assert (await verify(mine, locate(mine))).ok
+    async with open_platform(mine) as px:
+        await px.tenants.create("acme", name="A", isolation="shared")
+        async with px.tenant("acme") as tenant:
+            assert [item async for item in (await tenant.collection("tasks")).find()] == []
 
 
 async def test_a_proof_by_the_key_before_is_worth_nothing_when_that_was_retired(mine: Settings) -> None:
