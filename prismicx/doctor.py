@@ -286,16 +286,17 @@ def _check_programs(settings: Settings) -> None:
 
 
 def _check_credentials(settings: Settings) -> None:
-    """See that the services' passwords are held where the databases were made from here."""
+    """See that the passwords of the logins in use are held where the databases were made from here; a rotation drops
+    those of the others."""
     held = Credentials(settings.credentials_file)
     if not settings.credentials_file.exists():
         return
     names = Names(settings.namespace)
     for service in services():
         if service.postgres:
-            held.require("postgres", names.service(service.name))
+            held.require_login("postgres", names.service(service.name))
         if service.mongo:
-            held.require("mongo", names.service(service.name))
+            held.require_login("mongo", names.service(service.name))
 
 
 def _check_pooler(settings: Settings) -> None:

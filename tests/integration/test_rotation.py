@@ -9,6 +9,7 @@ from collections.abc import Callable
 import asyncpg
 import pytest
 
+from prismicx import doctor
 from prismicx.credentials import CONTEXT, SECOND, Credentials
 from prismicx.engines import mongo
 from prismicx.engines.context import ContextKey
@@ -20,7 +21,7 @@ from prismicx.reference import rotation
 from prismicx.reference.apply import application_lock, apply
 from prismicx.reference.rotation import retire, rotate
 from prismicx.reference.verify import verify
-from prismicx.settings import Settings
+from prismicx.settings import Loaded, Settings
 from tests.support import administrator
 
 
@@ -97,6 +98,7 @@ async def test_old_logins_work_until_they_are_retired(mine: Settings) -> None:
     assert (mine.credentials_file.stat().st_mode & 0o777) == 0o600
     kept = json.loads(mine.credentials_file.read_text())
     assert role not in kept["postgres"]
+    assert (await doctor.examine(Loaded(mine, dict.fromkeys(mine.__slots__, "default")))).problems == []
     async with open_platform(mine) as px:
         await px.tenants.create("acme", name="A")
     assert (await apply(mine, endpoints)).changes == []
