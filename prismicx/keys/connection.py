@@ -15,6 +15,7 @@ from requests.adapters import HTTPAdapter
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, PrismicXError, Unavailable
 from prismicx.keys import files
 from prismicx.keys.endpoint import KeyEndpoint
+from prismicx.secret import without_frames
 
 _CONNECTIONS = 32
 _GONE = ("not found", "no existing key")
@@ -80,24 +81,25 @@ class Connection:
                 if not repeat:
                     raise
                 return call(client)
+        # The libraries' frames hold the token, and what is to be sealed.
         except requests.exceptions.SSLError as error:
             raise Unavailable(
                 "keys.certificate",
                 f"the certificate of the key service {url} is refused: {_reason(error)}",
                 "renew it, or name its authority with tls_ca",
-            ) from error
+            ) from without_frames(error)
         except (requests.exceptions.RequestException, ValueError) as error:
             raise Unavailable(
                 "keys.unavailable",
                 f"the key service {url} does not answer: {type(error).__name__}",
                 "start it (prismicx up, prismicx key serve), or see key_url",
-            ) from error
+            ) from without_frames(error)
         except OSError as error:
             raise Unavailable(
                 "keys.certificate", f"for the key service {url}: {error}", "see the files of tls_ca and tls_cert"
-            ) from error
+            ) from without_frames(error)
         except exceptions.VaultError as error:
-            raise _as_ours(error, url) from error
+            raise _as_ours(error, url) from without_frames(error)
 
     def _client(self, admin: bool) -> hvac.Client:
         token = self._endpoint.token

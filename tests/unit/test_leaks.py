@@ -8,9 +8,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 import urllib.parse
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,11 +22,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.errors import OperationFailure
 
-from prismicx import Denied, InvalidInput
+from prismicx import Denied, InvalidInput, PrismicXError
 from prismicx.credentials import Credentials, generate, scram_verifier
 from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import Endpoint
 from prismicx.keys import root
+from prismicx.keys.connection import Connection
+from prismicx.keys.endpoint import KeyEndpoint
 from prismicx.keys.wrapping import new_version
 from prismicx.sealing import keyset
 from prismicx.secret import MASK, Secret, without_frames
@@ -258,6 +262,48 @@ async def test_errors_of_logins_show_no_password_not_even_with_local_variables(s
         report = told(_from(caught.value, "_connected"))
         assert "connect" in report
         assert not Hunt([(SECRET, "it")]).within(report.encode(), "report"), report.replace(SECRET, "<SECRET>")
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """A key service that refuses all."""
+
+    def do_POST(self) -> None:
+        self.send_error(403)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize(
+    ("scheme", "authority", "code"),
+    [
+        ("http", "", "keys.denied"),
+        ("https", "", "keys.certificate"),
+        ("https", "/nowhere/ca.pem", "keys.certificate"),
+        ("down", "", "keys.unavailable"),
+    ],
+)
+def test_errors_of_the_key_client_show_neither_token_nor_keyset(scheme: str, authority: str, code: str) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = "http://127.0.0.1:1" if scheme == "down" else f"{scheme}://127.0.0.1:{server.server_port}"
+    connection = Connection(KeyEndpoint(url, token=SECRET, authority=authority), 2.0)
+    keyset = base64.b64encode(SECRET.encode()).decode()
+    try:
+        with pytest.raises(PrismicXError) as caught:
+            _asked(connection, {"plaintext": Secret(keyset)})
+    finally:
+        connection.close()
+        server.shutdown()
+        server.server_close()
+    assert caught.value.code == code
+    report = told(_from(caught.value, "_asked"))
+    assert "_translated" in report
+    assert not Hunt([(SECRET, "it")]).within(report.encode(), "report"), report.replace(SECRET, "<SECRET>")
+
+
+def _asked(connection: Connection, body: dict[str, str]) -> None:
+    connection.ask("post", "/v1/transit/encrypt/x", body, False, True)
 
 
 async def _connected(connect: object, url: Secret, seconds: float) -> None:
