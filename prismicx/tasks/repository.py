@@ -9,14 +9,15 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any
+
+from pymongo.errors import PyMongoError
 
 from prismicx.checks import check_document, check_moment, check_text
 from prismicx.clock import give_way, utc_milliseconds
 from prismicx.engines.mongo import update_of
 from prismicx.engines.scoped_documents import ScopedCollection
-from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
+from prismicx.errors import Conflict, InvalidInput, NotFound, PrismicXError, Unavailable, quoted
 from prismicx.pages import Page, check_limit, cursor_of, key_of, milliseconds_of, moment_at
 from prismicx.sealing.sealer import Sealer, Writer
 from prismicx.tasks.values import (
@@ -79,12 +80,13 @@ class Tasks:
         return task
 
     async def enqueue_many(self, tasks: Iterable[NewTask]) -> Sequence[Task]:
-        """Enqueue tasks, in batches of a thousand. What was checked before any is written are the tasks themselves,
-        so only a lost connection can leave some of them out.
+        """Enqueue tasks, in the order they are given and in batches of a thousand. All of them are checked before any
+        is written; a lost connection, and keys that are gone meanwhile, leave out those that come later.
 
         Raises:
-            InvalidInput: ``task.invalid``.
-            Unavailable, Conflict: ``keys.*`` when something secret cannot be sealed.
+            InvalidInput: ``task.invalid``; none was enqueued.
+            Unavailable: ``task.partly_enqueued``, which says how many of the first ones were enqueued.
+            Unavailable, Conflict: ``keys.*`` when something secret cannot be sealed; none was enqueued.
         """
         given = _given(tasks)
         collection = await self._open_collection()
@@ -105,11 +107,15 @@ class Tasks:
         secret = [task.sealed_keys for task in given]
         # Before any is written: without keys none is.
         writer = await self._sealer.writer() if any(secret) else None
-        remaining = iter(zip(documents, secret, strict=True))
-        while batch := list(islice(remaining, _BATCH)):
-            if writer is not None:
-                writer = await self._sealer.writer()  # many batches may take longer than a rotated key is kept
-            await collection.insert_many([_sealed(document, keys, writer) for document, keys in batch])
+        for begin in range(0, len(documents), _BATCH):
+            end = begin + _BATCH
+            batch = zip(documents[begin:end], secret[begin:end], strict=True)
+            try:
+                if writer is not None:
+                    writer = await self._sealer.writer()  # many batches may take longer than a rotated key is kept
+                await collection.insert_many([_sealed(document, keys, writer) for document, keys in batch])
+            except (PrismicXError, PyMongoError) as error:
+                raise await _partly(collection, documents, begin, error) from error
         return [task_of(document) for document in documents]
 
     async def get(self, task_id: uuid.UUID | str) -> Task:
@@ -234,6 +240,32 @@ def _given(tasks: object) -> list[NewTask]:
     if wrong:
         raise InvalidInput(INVALID, f"a task is {quoted(wrong[0])}", "give a list of NewTask")
     return given
+
+
+async def _partly(
+    collection: ScopedCollection, documents: Sequence[Mapping[str, Any]], done: int, error: Exception
+) -> Exception:
+    """The error that tells how far enqueuing came, where the batch after those that are done failed; that batch's own
+    error where nothing was enqueued."""
+    count, least = len(documents), ""
+    if count == 1:
+        return error
+    moment = documents[0]["created_at"].isoformat().replace("+00:00", "Z")
+    try:
+        # One after another they are written, so those of the batch that are there are its first ones.
+        doubted = [document["task_id"] for document in documents[done : done + _BATCH]]
+        done += await collection.count_documents({"task_id": {"$in": doubted}})
+        remedy = f"the first {done:,} of those given are there: enqueue the others only; blank lines do not count"
+    except (PrismicXError, PyMongoError):
+        least = "at least "
+        remedy = (
+            f"when MongoDB is there again, count those of {moment} by prismicx task list --since: so many of the first "
+            "ones given are there; enqueue the others only; blank lines do not count"
+        )
+    if not done:
+        return error
+    words = error.message if isinstance(error, PrismicXError) else str(error)
+    return Unavailable("task.partly_enqueued", f"{least}{done:,} of {count:,} tasks were enqueued: {words}", remedy)
 
 
 def _sealed(document: dict[str, Any], keys: set[str], writer: Writer | None) -> dict[str, Any]:

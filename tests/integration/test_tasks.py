@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prismicx import Conflict, InvalidInput, NotFound, Platform
+from prismicx import Conflict, InvalidInput, NotFound, Platform, ScopedCollection, Unavailable
+from prismicx.sealing.sealer import Sealer
 from prismicx.tasks.values import NewTask, Task
 
 Pair = tuple[str, str]
@@ -111,6 +113,69 @@ async def test_many_are_all_checked_before_any_is_written(px: Platform, tenant: 
         assert (await scope.tasks.list()).items == []
         assert len(await scope.tasks.enqueue_many(NewTask("s", "t", {"n": n}) for n in range(2500))) == 2500
         assert await scope.tasks.counts() == {"t": {"pending": 2500}}
+
+
+@pytest.mark.parametrize("lost", ["after the batch", "in the batch", "for good", "the keys"])
+async def test_where_many_are_cut_off_it_says_from_which_to_go_on(
+    px: Platform, tenant: str, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    insert, writer, calls = ScopedCollection.insert_many, Sealer.writer, 0
+    there = {"after the batch": 2000, "in the batch": 1400}.get(lost, 1000)
+
+    async def cut(self: ScopedCollection, documents: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        given = list(documents)
+        if calls == 2 and lost != "the keys":
+            if there > 1000:
+                await insert(self, given[: there - 1000])
+            raise Unavailable("mongo.lost", "the connection to MongoDB was lost: cut", "try again")
+        return await insert(self, given)
+
+    async def refused(self: Sealer) -> Any:
+        if calls:
+            raise Unavailable("keys.unreachable", "the key service does not answer", "start it")
+        return await writer(self)
+
+    async def gone(self: ScopedCollection, *_: Any) -> int:
+        raise Unavailable("mongo.lost", "the connection to MongoDB was lost: gone", "try again")
+
+    wanted = [NewTask("s", "t", {"n": n, "pin": "1234"}, secret=["pin"]) for n in range(2500)]
+    async with px.tenant(tenant) as scope:
+        with monkeypatch.context() as patch:
+            patch.setattr(ScopedCollection, "insert_many", cut)
+            if lost == "the keys":
+                patch.setattr(Sealer, "writer", refused)
+            if lost == "for good":
+                patch.setattr(ScopedCollection, "count_documents", gone)
+            with pytest.raises(Unavailable) as caught:
+                await scope.tasks.enqueue_many(wanted)
+        assert caught.value.code == "task.partly_enqueued"
+        assert f"{there:,} of 2,500 tasks" in caught.value.message
+        assert ("at least" in caught.value.message) == (lost == "for good")
+        if lost == "for good":
+            (moment,) = re.findall(r"those of (\S+Z)", caught.value.remedy)
+            page = await scope.tasks.list(since=datetime.fromisoformat(moment), limit=1000)
+            assert {task.created_at for task in page.items} == {datetime.fromisoformat(moment)}
+        else:
+            assert f"the first {there:,} of those given are there" in caught.value.remedy
+        await scope.tasks.enqueue_many(wanted[there:])
+        held = (await scope.collection("tasks")).find({}, {"payload": 1})
+        assert sorted([document["payload"]["n"] async for document in held]) == list(range(2500))
+
+
+async def test_where_none_was_enqueued_the_error_is_the_one_there_was(
+    px: Platform, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cut(self: ScopedCollection, documents: Any) -> Any:
+        raise Unavailable("mongo.lost", "the connection to MongoDB was lost: cut", "try again")
+
+    monkeypatch.setattr(ScopedCollection, "insert_many", cut)
+    async with px.tenant(tenant) as scope:
+        for count in (1, 2500):
+            with pytest.raises(Unavailable) as caught:
+                await scope.tasks.enqueue_many(NewTask("s", "t") for _ in range(count))
+            assert caught.value.code == "mongo.lost"
 
 
 odd = st.one_of(
