@@ -25,6 +25,9 @@ from prismicx.keys.uselog import UseLog
 _CHANGES = {"create", "recreate", "rotate", "config", "delete"}
 """Operations that write to the store: logged before they begin, too."""
 
+_BODY_SECONDS = 30.0
+"""A body that is not whole by then is waited for no longer."""
+
 _NO_STORE = {"Cache-Control": "no-store"}
 
 _ON_KEYS: list[tuple[str, list[str], str, Callable[[Store, str, transit.Body], Answer]]] = [
@@ -94,7 +97,12 @@ class _Service:
         asked = _asked(request, token, operation, name)
         try:
             check(token, operation, name)
-            body = body_of(await _content(request))
+            content = await _content(request)
+            # It may have come long after its head, and the token have been revoked meanwhile.
+            token = self.known(request)
+            asked = _asked(request, token, operation, name)
+            check(token, operation, name)
+            body = body_of(content)
             if operation == "create" and truth(body, "again"):
                 operation = asked["operation"] = "recreate"
                 check(token, operation, name)
@@ -134,10 +142,18 @@ def _status(error: PrismicXError, method: str) -> int:
 
 async def _content(request: Request) -> bytes:
     content = bytearray()
-    async for piece in request.stream():
-        content += piece
-        if len(content) > LIMIT:
-            raise InvalidInput("keys.request_invalid", f"the request has over {LIMIT:,} bytes", "send less at once")
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for piece in request.stream():
+                content += piece
+                if len(content) > LIMIT:
+                    raise InvalidInput(
+                        "keys.request_invalid", f"the request has over {LIMIT:,} bytes", "send less at once"
+                    )
+    except TimeoutError:
+        raise InvalidInput(
+            "keys.request_invalid", f"the request was not whole after {_BODY_SECONDS:g} s", "send it in one go"
+        ) from None
     return bytes(content)
 
 
