@@ -33,8 +33,10 @@ USERS = "admin"
 _OLDEST_WIRE = 21
 """Wire version of MongoDB 7.0."""
 _AUTHENTICATION_FAILED = 18
-_LOOKS_EVERY = 2.0
+LOOKS_EVERY = 2.0
 """Seconds between two looks at the credentials file, which a rotation writes."""
+_KEPT = 60.0
+"""Seconds for which a client goes on, whose login was passed from and ended, for whoever still waits for an answer."""
 
 
 @asynccontextmanager
@@ -180,6 +182,13 @@ class _Held:
     users: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _LoggedIn:
+    client: Client
+    login: str
+    password: str
+
+
 class Mongo:
     """The clients of one platform, opened on first use.
 
@@ -193,11 +202,12 @@ class Mongo:
         self._credentials = credentials
         self._settings = settings
         self._transport = Transport.of(settings)
-        self._services: dict[str, Client] = {}
+        self._services: dict[str, _LoggedIn] = {}
         self._tenants: OrderedDict[str, _Held] = OrderedDict()
         self._checking = asyncio.Lock()
-        self._passed: list[Client] = []
-        self._stamp, self._look_at = credentials.stamp, time.monotonic() + _LOOKS_EVERY
+        self._passed: list[tuple[float, _LoggedIn]] = []
+        self._closing: set[asyncio.Future[None]] = set()
+        self._stamp, self._look_at = credentials.stamp, time.monotonic() + LOOKS_EVERY
 
     async def service(self, service: str) -> Client:
         """The client that is logged in as a service.
@@ -207,31 +217,45 @@ class Mongo:
         """
         if time.monotonic() >= self._look_at:
             self._look()
-        client = self._services.get(service)
-        if client is None:
+        held = self._services.get(service)
+        if held is None:
             async with self._checking:
-                client = self._services.get(service)
-                if client is None:
-                    login, password = self._credentials.require_login("mongo", self._names.service(service))
-                    url = self._endpoint.mongo(USERS, login, password)
-                    await _trust(url, self._settings.connect_timeout)
-                    client = open_client(url, self._settings.connect_timeout)
-                    try:
-                        await check(client, self._endpoint.host)
-                    except BaseException:
-                        await client.close()
-                        raise
-                    self._services[service] = client
-        return client
+                held = self._services.get(service)
+                if held is None:
+                    held = self._services[service] = await self._logged_in(self._names.service(service))
+        return held.client
+
+    async def _logged_in(self, role: str) -> _LoggedIn:
+        login, password = self._credentials.require_login("mongo", role)
+        url = self._endpoint.mongo(USERS, login, password)
+        await _trust(url, self._settings.connect_timeout)
+        client = open_client(url, self._settings.connect_timeout)
+        try:
+            await check(client, self._endpoint.host)
+        except BaseException:
+            await client.close()
+            raise
+        return _LoggedIn(client, login, password)
 
     def _look(self) -> None:
         """See whether the credentials were rotated; then services get new clients, and who uses an old one ends."""
-        self._look_at = time.monotonic() + _LOOKS_EVERY
-        stamp = self._credentials.follow(self._stamp)
-        if stamp != self._stamp:
-            self._stamp = stamp
-            self._passed += self._services.values()
-            self._services.clear()
+        now = time.monotonic()
+        self._look_at = now + LOOKS_EVERY
+        self._stamp = self._credentials.follow(self._stamp)
+        for service, held in list(self._services.items()):
+            if (held.login, held.password) != self._credentials.login("mongo", self._names.service(service)):
+                self._passed.append((now, self._services.pop(service)))
+        # One whose login still works may be in use for long, as by a change stream.
+        over = [each for each in self._passed if now >= each[0] + _KEPT and not self._works(each[1])]
+        for each in over:
+            self._passed.remove(each)
+            closing = asyncio.ensure_future(each[1].client.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    def _works(self, held: _LoggedIn) -> bool:
+        """Whether the login has its password still: those that were ended are dropped from the file."""
+        return self._credentials.get("mongo", held.login) == held.password
 
     def hold(self, url: str) -> Client:
         """The client of a tenant's own login; `release` it after use.
@@ -266,12 +290,14 @@ class Mongo:
 
     async def close(self) -> None:
         """Close every client."""
-        clients = [*self._services.values(), *self._passed, *(held.client for held in self._tenants.values())]
+        clients = [held.client for held in (*self._services.values(), *(held for _, held in self._passed))]
+        clients += [held.client for held in self._tenants.values()]
         self._services.clear()
         self._passed.clear()
         self._tenants.clear()
         for client in clients:
             await client.close()
+        await asyncio.gather(*self._closing)
 
 
 async def is_user(client: Client, login: str) -> bool:

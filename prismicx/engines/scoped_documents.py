@@ -28,7 +28,7 @@ from prismicx.engines.document_rules import (
 from prismicx.engines.lost import lost
 from prismicx.engines.plain_values import plain
 from prismicx.engines.refusals import Refused, telling
-from prismicx.errors import BoundaryViolation
+from prismicx.errors import BoundaryViolation, Unavailable
 
 Filter = Mapping[str, Any] | None
 Update = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -37,7 +37,7 @@ Hint = str | Sequence[tuple[str, Any]] | None
 
 T = TypeVar("T")
 
-_UNAUTHORIZED = 13
+_UNAUTHORIZED, _AUTHENTICATION_FAILED = 13, 18
 
 
 @telling
@@ -48,8 +48,9 @@ class ScopedCollection:
     tenant's id may equal another's. Documents of arguments stay as they were, so give an ``_id`` if you need to know it
     after a bulk write. There is no estimated count: it is of all tenants together. Every method raises
     BoundaryViolation (``boundary.*``) where something reaches out of the tenant, InvalidInput (``documents.*``) where
-    an argument has the wrong form, Unavailable (``mongo.lost``) where the server is gone, and pymongo's own errors
-    for what the server itself finds wrong.
+    an argument has the wrong form, Unavailable where the server is gone (``mongo.lost``) or the login of this
+    collection was ended by a rotation (``mongo.login_replaced``), and pymongo's own errors for what the server itself
+    finds wrong.
 
     Args:
         refused: told of every BoundaryViolation before it is raised.
@@ -369,10 +370,20 @@ def _translated(error: ConnectionFailure | OperationFailure) -> Exception:
     """Our own error where it is about the boundary or the connection, else the driver's as it is."""
     if isinstance(error, ConnectionFailure):
         return lost(error)
+    said = str(error.details.get("errmsg") if error.details else error)
+    # Who is not logged in any more was refused nothing of another tenant's: the login was ended since.
+    ended = error.code == _UNAUTHORIZED and said.endswith("requires authentication")
+    if ended or error.code == _AUTHENTICATION_FAILED:
+        return Unavailable(
+            "mongo.login_replaced",
+            f"MongoDB does not take the login of this collection any more: {said}",
+            "try again with a collection that the tenant's scope gives anew; where that is refused as well, bring the "
+            "credentials file of the last rotation",
+        )
     if error.code == _UNAUTHORIZED:
         return BoundaryViolation(
             "boundary.refused",
-            f"MongoDB refused it to this tenant: {error.details.get('errmsg') if error.details else error}",
+            f"MongoDB refused it to this tenant: {said}",
             "reach a tenant's data through that tenant's own scope",
         )
     return error

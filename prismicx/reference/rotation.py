@@ -92,21 +92,26 @@ async def retire(settings: Settings, endpoints: Endpoints, *, grace: float = 0.0
     the key before.
 
     Args:
-        grace: seconds to wait, at most, until nobody has a session of theirs.
+        grace: seconds to wait, at most, until nobody has a session of theirs and everybody had the time to look.
 
     Raises:
         Conflict: ``reference.busy``.
         Unavailable, Denied: an engine cannot be used; ``credentials.missing`` when the file has no key of proofs.
     """
     names, credentials = Names(settings.namespace), Credentials(settings.credentials_file)
-    end = time.monotonic() + grace
+    begun = time.monotonic()
+    end = begun + grace
+    # Processes that use MongoDB alone have no session that is counted: they pass over once they have looked.
+    looked = min(end, begun + 2 * mongo.LOOKS_EVERY)
     async with _engines(settings, endpoints, names) as (admin, client):
         # Only now: a rotation that was waited for may have taken into use what was unused before.
         credentials.reload()
         current = _logins(names, credentials)
         unused = {engine: _unused(logins) for engine, logins in current.items()}
         # Sessions of other processes: there is nothing to wait on but the clock.
-        while time.monotonic() < end and await admin.fetchval(_sql.sessions, unused["postgres"]):  # noqa: ASYNC110
+        while (now := time.monotonic()) < end and (  # noqa: ASYNC110
+            now < looked or await admin.fetchval(_sql.sessions, unused["postgres"])
+        ):
             await asyncio.sleep(_POLL)
         done = []
         for row in await admin.fetch(_sql.open_logins, unused["postgres"]):

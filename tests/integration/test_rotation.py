@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 
 import asyncpg
 import pytest
+from pymongo.errors import InvalidOperation
 
 from prismicx import doctor
 from prismicx.credentials import CONTEXT, SECOND, Credentials
-from prismicx.engines import mongo
+from prismicx.engines import mongo, postgres
 from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import locate
-from prismicx.errors import Conflict, Denied
+from prismicx.errors import Conflict, Denied, Unavailable
 from prismicx.names import Names
 from prismicx.platform import open_platform
 from prismicx.reference import rotation
@@ -32,9 +34,14 @@ async def mine(new_namespace: Callable[[], Settings]) -> Settings:
     return made
 
 
+def look_every(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Have processes look at the credentials file more often than they do."""
+    monkeypatch.setattr(postgres, "_LOOKS_EVERY", seconds)
+    monkeypatch.setattr(mongo, "LOOKS_EVERY", seconds)
+
+
 async def test_a_rotation_under_load_refuses_nobody(mine: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("postgres", "mongo"):
-        monkeypatch.setattr(f"prismicx.engines.{module}._LOOKS_EVERY", 0.1)
+    look_every(monkeypatch, 0.1)
     done, stop = [0, 0], asyncio.Event()
     async with open_platform(mine) as px:
         await px.tenants.create("acme", name="A", isolation="shared")
@@ -104,11 +111,57 @@ async def test_old_logins_work_until_they_are_retired(mine: Settings) -> None:
     assert (await apply(mine, endpoints)).changes == []
 
 
+async def test_processes_that_use_mongodb_alone_have_the_time_to_look(mine: Settings) -> None:
+    names, endpoints = Names(mine.namespace), locate(mine)
+    held = Credentials(mine.credentials_file)
+    old = endpoints.mongo.mongo(mongo.USERS, *held.require_login("mongo", names.service("tasks")))
+    rotating = asyncio.create_task(rotate(mine, endpoints, grace=60))
+    before = held.stamp
+    while held.stamp == before:
+        await asyncio.sleep(0.01)
+    passed = time.monotonic()
+    with pytest.raises(Denied):
+        while True:
+            async with mongo.connect(old, 5):
+                await asyncio.sleep(0.1)
+    ended = time.monotonic()
+    assert ended - passed >= 2 * mongo.LOOKS_EVERY
+    assert (await rotating).retired
+    assert time.monotonic() - passed < 50  # it does not wait for longer than there is somebody to wait for
+
+
+async def test_who_kept_a_login_that_was_ended_is_told_and_its_client_is_closed(
+    mine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_every(monkeypatch, 0.0)
+    monkeypatch.setattr(mongo, "_KEPT", 0.2)
+    async with open_platform(mine) as px:
+        await px.tenants.create("acme", name="A", isolation="shared")
+        first = await px._mongo.service("tasks")
+        async with px.tenant("acme") as tenant:
+            kept = await tenant.collection("tasks")
+            await rotate(mine, locate(mine), grace=None)
+            second = await px._mongo.service("tasks")
+            assert second is not first
+            await asyncio.sleep(0.3)
+            mine.credentials_file.touch()
+            assert await px._mongo.service("tasks") is second
+            assert await kept.find_one() is None  # its login works still
+            await retire(mine, locate(mine))
+            with pytest.raises(Unavailable) as told:  # many at once, so that some need a new connection
+                await asyncio.gather(*(kept.find_one() for _ in range(20)))
+            assert told.value.code == "mongo.login_replaced"
+            assert await (await tenant.collection("tasks")).find_one() is None
+        assert px._mongo._passed == []
+        await asyncio.gather(*px._mongo._closing)
+        with pytest.raises(InvalidOperation, match="after close"):
+            await first.admin.command("ping")
+
+
 async def test_a_file_that_was_refused_is_read_when_it_is_mended(
     mine: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for module in ("postgres", "mongo"):
-        monkeypatch.setattr(f"prismicx.engines.{module}._LOOKS_EVERY", 0.0)
+    look_every(monkeypatch, 0.0)
     names, file = Names(mine.namespace), mine.credentials_file
     async with open_platform(mine) as px:
         await px.tenants.create("acme", name="A", isolation="shared")
