@@ -2,7 +2,7 @@
 
 A migration runs as the role that owns one tenant's schemas, and so do, as the role that uses them, the functions it
 makes. The login behind both may become any tenant's role, so nothing that could change the role may get in: statements
-are looked at by grammar, and bodies of functions, which the grammar takes as texts, token by token.
+are looked at by grammar, and bodies of functions, which the grammar takes as texts, by that of their language.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ _ALLOWED = frozenset(
     update_stmt view_stmt
     """.split()
 )
+_ALLOWED_WITHIN = _ALLOWED | {"lock_stmt", "notify_stmt"}
+"""What the body of a function may run: of use where data changes, not where tables do."""
+
 _SHOWN = 50
 """At most so many refusals are told at once."""
 
@@ -147,7 +150,7 @@ class _Place:
         )
 
 
-def _problem_of_kind(statement: Any) -> str:
+def _problem_of_kind(statement: Any, allowed: Set[str] = _ALLOWED) -> str:
     """Why no statement of this kind is taken; empty when it may be."""
     kind = statement.WhichOneof("node")
     node = getattr(statement, kind)
@@ -167,7 +170,7 @@ def _problem_of_kind(statement: Any) -> str:
         if thing not in _MAY_DEFINE:
             what = thing.removeprefix("OBJECT_").replace("_", " ").lower()
             return f"a migration may not define a thing of this kind: {what}"
-    if kind in _ALLOWED:
+    if kind in allowed:
         return ""
     reason = _reason_of_copy(node) if kind == "copy_stmt" else _REASONS.get(kind, "")
     word = kind.removesuffix("_stmt").replace("_", " ")
@@ -210,8 +213,8 @@ def _problems(kind: str, statement: Any, own: Set[str]) -> Iterator[str]:
         elif name == "DefElem" and node.defname == "language" and node.arg.string.sval.lower() not in _LANGUAGES:
             yield f"it is in the language {node.arg.string.sval}; sql and plpgsql are taken"
         elif name == "DefElem" and node.defname == "as":
-            for text in [node.arg.string.sval, *(item.string.sval for item in node.arg.list.items)]:
-                yield from problems_of_body(text, _written(kind, statement), lambda text: _problems_within(text, own))
+            for text in filter(None, [node.arg.string.sval, *(item.string.sval for item in node.arg.list.items)]):
+                yield from problems_of_body(text, statement, lambda text: _problems_within(text, own))
         elif name == "RoleSpec" and node.rolename:
             yield f"it names the role {node.rolename}: which roles there are differs from tenant to tenant"
         elif name in _TABLESPACES and getattr(node, _TABLESPACES[name]):
@@ -230,18 +233,11 @@ def _problems_within(text: str, own: Set[str]) -> Iterator[str]:
     for raw in statements:
         kind = raw.stmt.WhichOneof("node")
         concurrent = "a statement that cannot run in a transaction" if is_concurrent(raw.stmt) else ""
-        problem = concurrent or _problem_of_kind(raw.stmt)
+        problem = concurrent or _problem_of_kind(raw.stmt, _ALLOWED_WITHIN)
         if problem:
             yield f"the body of a function holds: {problem}"
         else:
             yield from _problems(kind, getattr(raw.stmt, kind), own)
-
-
-def _written(kind: str, statement: Any) -> str:
-    """A statement as a text."""
-    parsed = postgast.pg_query_pb2.ParseResult()
-    getattr(parsed.stmts.add().stmt, kind).CopyFrom(statement)
-    return str(postgast.deparse(parsed))
 
 
 def _other_schema(argument: Any, own: Set[str]) -> Iterator[str]:
