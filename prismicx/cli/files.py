@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,17 +27,29 @@ def opened(file: Path) -> TextIO:
 
 @contextmanager
 def written(file: Path) -> Iterator[TextIO]:
-    """A text file to write; ``-`` is standard output. What was there stays until everything is written."""
+    """A text file to write; ``-`` is standard output. What was there stays until everything is written, and so does
+    who may read it; what is new only its owner reads. Pipes and devices are written to as they are."""
     if str(file) == "-":
         yield sys.stdout
         return
-    part = file.with_name(f".{file.name}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as target:
+    if file.exists() and not file.is_file():
+        with file.open("w", encoding="utf-8", newline="") as target:
             yield target
+        return
+    part = file.with_name(f".{file.name}.part")
+    part.unlink(missing_ok=True)  # one that a kill left may be somebody else's to read
+    try:
+        with open(part, "x", encoding="utf-8", newline="", opener=_private) as target:
+            yield target
+        if file.exists():
+            part.chmod(stat.S_IMODE(file.stat().st_mode))
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 class progress:
