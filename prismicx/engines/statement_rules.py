@@ -57,10 +57,10 @@ _ALLOWED_PG = frozenset(
     """
     pg_catalog pg_sleep pg_column_size pg_size_pretty pg_size_bytes pg_notify
     pg_trigger_depth pg_get_serial_sequence
-    pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_try_advisory_xact_lock pg_try_advisory_xact_lock_shared
     """.split()
 )
-"""Of the names that begin with ``pg_``, which the server keeps for itself, those that open nothing."""
+"""Of the names that begin with ``pg_``, which the server keeps for itself, those that open nothing. Advisory locks are
+none of them: their numbers belong to all tenants and to the platform, and whoever guesses one makes the others wait."""
 
 _NAMES = {"A_Expr": "name", "CollateClause": "collname", "FuncCall": "funcname", "TypeName": "names"}
 """Which field of a node is a name in parts, the schema before the last."""
