@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
+from prismicx.engines.document_rules import TENANT
+from prismicx.engines.lost import told_when_lost
 from prismicx.engines.scoped_documents import ScopedCollection
 from prismicx.sealing.fields import PAYLOAD, Field
 from prismicx.sealing.places import Tally
@@ -48,11 +50,7 @@ class SecretPayloads:
                     if text is not None:
                         sealed[key] = text
             if sealed:
-                # Whole and only as it was read: a payload that was changed meanwhile is for the next pass.
-                done = await collection.update_one(
-                    {"task_id": row, "payload": payload}, {"$set": {"payload": {**payload, **sealed}}}
-                )
-                count += len(sealed) if done.matched_count else 0
+                count += len(sealed) if await _exchange(collection, row, payload, {**payload, **sealed}) else 0
                 progress(count)
         return count
 
@@ -60,3 +58,18 @@ class SecretPayloads:
         """All tasks with their payloads. One that moves meanwhile may come twice, which does no harm."""
         async for document in collection.find({}, {"_id": 0, "task_id": 1, "payload": 1}, batch_size=_BATCH):
             yield document
+
+
+@told_when_lost
+async def _exchange(
+    collection: ScopedCollection, task_id: str, payload: Mapping[str, Any], renewed: Mapping[str, Any]
+) -> bool:
+    """Put a payload in the place of another, whole and only where that is as it was read: one that was changed
+    meanwhile is for the next pass.
+
+    Not by a filter of the scoped collection: those refuse text and names that a tenant may keep as data, such as
+    ``$where``. Here they stay data, in whatever place.
+    """
+    found = {TENANT: collection._tenant, "task_id": {"$eq": task_id}, "payload": {"$eq": payload}}
+    done = await collection._collection.update_one(found, {"$set": {"payload": renewed}})
+    return done.matched_count == 1

@@ -192,6 +192,25 @@ async def test_a_pass_that_was_cut_off_goes_on(
             assert (await scope.users.get(user)).metadata["private"] == number
 
 
+async def test_no_payload_keeps_keys_from_being_rotated(two: tuple[Platform, Platform], tenant_id: str) -> None:
+    odd = {"note": "$$USER_ROLES", "nested": {"a": ["$$USER_ROLES"]}, "secret": "x"}
+    async with two[0].tenant(tenant_id) as scope:
+        made = await scope.tasks.enqueue(service="s", type="t", payload=odd)
+        tasks = await scope.collection("tasks")
+        raw = await tasks.find_one({"task_id": made.task_id}, {"_id": 0})
+        assert raw is not None
+        names = {"$where": "1", "$eq": 2, "a.b": {"c.d": 3}, "secret": {"$where": "1"}}
+        await tasks.insert_one({**raw, "task_id": f"$$USER_ROLES {tenant_id}", "payload": names})
+        await two[0].keys._rotation.add_data_keys(tenant_id)
+        done = await two[0].keys.seal(tenant_id)
+        assert done.left == 0
+        assert done.sealed["task_repository.tasks.payload.KEY"] == 2
+        assert (await scope.tasks.get(made.task_id)).payload == odd
+        (other,) = [task async for task in tasks.find({}) if task["task_id"] != made.task_id]
+        assert other["payload"] == {**names, "secret": other["payload"]["secret"]}
+        assert is_sealed(other["payload"]["secret"])
+
+
 async def test_a_key_that_others_may_hold_is_kept(
     settings: Settings, two: tuple[Platform, Platform], tenant_id: str
 ) -> None:
