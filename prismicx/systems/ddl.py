@@ -96,7 +96,7 @@ def repair(differences: Sequence[Difference], definitions: Definitions, roles: R
             owners += _changed(item, definitions, roles)
         else:
             makes += [(len(places), text) for text in _changed(item, definitions, roles)]
-    return [
+    lines = [
         templates.begin,
         fill(templates.in_schema, schema=identifier(roles.schema)),
         *owners,  # by the login itself; the new owner takes over the former one's rights
@@ -106,6 +106,8 @@ def repair(differences: Sequence[Difference], definitions: Definitions, roles: R
         *(text for _, text in sorted(makes, key=lambda made: made[0])),
         templates.commit,
     ]
+    # Names and expressions may hold line breaks, and what follows one would be run.
+    return [_one_line(line) if line.startswith("--") else line for line in lines]
 
 
 def remake(definitions: Definitions, opened: Sequence[str], roles: Roles) -> list[str]:
@@ -119,7 +121,7 @@ def remake(definitions: Definitions, opened: Sequence[str], roles: Roles) -> lis
         *opened,
         fill(templates.as_owner, owner=identifier(roles.owner)),
         fill(templates.in_schema, schema=identifier(roles.schema)),
-        *(text for text in ddl(definitions, roles)),
+        *ddl(definitions, roles),  # holds no comments
         "-- the rows that were in it are gone, those that its migrations put in among them",
         templates.commit,
     ]
@@ -225,7 +227,7 @@ def _changed(item: Difference, definitions: Definitions, roles: Roles) -> Iterat
             f"{plain(item.found) or 'none'}; no statement changes that safely"
         ]
     for line in lines:
-        yield f"-- {_one_line(line)}; -- look first: {careful}" if careful and not line.startswith("-- ") else line
+        yield f"-- {line}; -- look first: {careful}" if careful and not line.startswith("-- ") else line
 
 
 def _unset(item: Difference, definitions: Definitions, roles: Roles) -> Iterator[str]:
