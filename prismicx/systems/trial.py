@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
+import postgast
+from postgast import PgQueryError
 
 from prismicx.engines.postgres import Connection
 from prismicx.errors import Conflict, InvalidInput
@@ -24,10 +26,10 @@ from prismicx.systems.definitions import Definitions, definitions_of
 from prismicx.systems.differences import differences
 from prismicx.systems.failure import failure_of, statement_of
 from prismicx.systems.package import Package, Release, Source
-from prismicx.systems.phases import locked_alone, with_schema
+from prismicx.systems.phases import locked_alone, with_placeholder, with_schema
 from prismicx.systems.shape import Shape, shape_of
 from prismicx.systems.snapshot import Content, Snapshot, content_of, is_pure, snapshot_of
-from prismicx.systems.step import Limits, Place, making, opening, phases_of_step, place_of, run, settings
+from prismicx.systems.step import Limits, Phase, Place, making, opening, phases_of_step, place_of, run, settings
 
 queries = Statements(__package__, "trial.sql")
 
@@ -188,35 +190,54 @@ def _same(expected: Shape, found: Shape, release: Release, source: Source, what:
 async def _perform(connection: Connection, place: Place, release: Release, script: str, source: Source) -> list[Held]:
     """Run a script as it will run for tenants; the locks it takes on tables that were there before."""
     held: dict[str, Held] = {}
-    try:
-        for phase in phases_of_step(None, None, script):
-            if phase.concurrent:
-                name = locked_alone(phase.script)
-                table = await connection.fetchval(queries.table_of, place.schema, name)
-                held.setdefault(table, Held(table, "ShareUpdateExclusiveLock", False))
-                await connection.execute(f'SET ROLE "{place.owner}"; SET search_path = "{place.schema}"')
-                await connection.execute(with_schema(phase.script, place.schema))
-                await connection.execute("RESET ALL; RESET ROLE")
-                continue
-            await connection.execute(f"BEGIN; {settings(_LIMITS)}")
-            tables = await connection.fetch(queries.tables, place.schema)
-            await connection.execute(run(place, phase.script))
-            rows = await connection.fetch(
-                queries.locks, [row["oid"] for row in tables], [row["name"] for row in tables],
-                [row["filenode"] for row in tables],
-            )  # fmt: skip
-            held |= {row["name"]: Held(row["name"], row["mode"], row["rewrites"]) for row in rows}
-            await connection.execute("COMMIT; RESET ALL")
-    except asyncpg.PostgresError as error:
-        raise InvalidInput(
-            "package.trial",
-            f"{_place_in(script, source, error)}: {release.version}: {failure_of(error)}",
-            "mend the script; it was tried in a schema of its own and nothing was published",
-        ) from error
+    begin = 0
+    for phase in phases_of_step(None, None, script):
+        try:
+            held |= {item.table: item for item in await _take(connection, place, phase)}
+        except asyncpg.PostgresError as error:
+            at = _begin_of_failed(phase, place, error)
+            line = "" if at is None else f":{source.line + script.count(chr(10), 0, begin + at)}"
+            raise InvalidInput(
+                "package.trial",
+                f"{source.file}{line}: {release.version}: {failure_of(error)}",
+                "mend the script; it was tried in a schema of its own and nothing was published",
+            ) from error
+        begin += len(phase.script)  # phases are the script, to the letter
     return sorted(held.values(), key=lambda item: item.table)
 
 
-def _place_in(script: str, source: Source, error: asyncpg.PostgresError) -> str:
-    """File and line of the statement that failed, as far as that is known."""
-    at = script.find(statement_of(error) or "\0")
-    return source.file if at < 0 else f"{source.file}:{source.line + script.count(chr(10), 0, at)}"
+async def _take(connection: Connection, place: Place, phase: Phase) -> list[Held]:
+    """Run a phase; the locks it takes."""
+    if phase.concurrent:
+        table = await connection.fetchval(queries.table_of, place.schema, locked_alone(phase.script))
+        await connection.execute(f'SET ROLE "{place.owner}"; SET search_path = "{place.schema}"')
+        await connection.execute(with_schema(phase.script, place.schema))
+        await connection.execute("RESET ALL; RESET ROLE")
+        return [Held(table, "ShareUpdateExclusiveLock", False)]
+    await connection.execute(f"BEGIN; {settings(_LIMITS)}")
+    tables = await connection.fetch(queries.tables, place.schema)
+    await connection.execute(run(place, phase.script))
+    rows = await connection.fetch(
+        queries.locks, [row["oid"] for row in tables], [row["name"] for row in tables],
+        [row["filenode"] for row in tables],
+    )  # fmt: skip
+    await connection.execute("COMMIT; RESET ALL")
+    return [Held(row["name"], row["mode"], row["rewrites"]) for row in rows]
+
+
+def _begin_of_failed(phase: Phase, place: Place, error: asyncpg.PostgresError) -> int | None:
+    """Where in a phase the statement begins that failed, in characters; None where the server does not tell."""
+    try:
+        statements = postgast.parse(with_placeholder(phase.script)[0]).stmts
+        texts = postgast.split(with_schema(phase.script, place.schema))
+    except PgQueryError:
+        return None  # the server has said what is wrong with it
+    # A statement that is run by itself has no context, and of one whose names the server does not find it tells apart.
+    told = texts[0] if phase.concurrent else statement_of(error) or getattr(error, "internal_query", None) or ""
+    # The context has quotes around the statement, so that one in it may seem to be its end.
+    found = [number for number, text in enumerate(texts) if text == told] or [
+        number for number, text in enumerate(texts) if told and text.startswith(f'{told}"')
+    ]
+    if not found:
+        return None
+    return len(phase.script.encode()[: statements[found[0]].stmt_location].decode())

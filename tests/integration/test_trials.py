@@ -1,0 +1,37 @@
+"""What a trial finds out of a version: the line that fails, and the locks it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from prismicx import InvalidInput, Platform
+from tests.support import make_package
+
+Id = Callable[[], str]
+
+
+@pytest.mark.parametrize(
+    ("script", "line"),
+    [
+        ("CREATE TABLE items_old ();\nDROP TABLE items_old;\n-- gone\nDROP TABLE items;", 4),
+        ("CREATE TABLE ${schema}.items ();\n\n  DROP TABLE ${schema}.items_old;", 3),
+        (
+            'CREATE TABLE "${schema}"."Ä" ();\nCOMMENT ON TABLE "Ä" IS \'ä\';\nALTER TABLE ${schema}."Ö"\n  ADD a int;',
+            3,
+        ),
+        ("CREATE TABLE a (b int);\nCREATE INDEX CONCURRENTLY i ON a (b);\nCREATE INDEX CONCURRENTLY i ON a (b);", 3),
+        ("CREATE TABLE a (b int);\nCREATE INDEX CONCURRENTLY i ON a (b);\nDROP TABLE x;\nDROP TABLE a;", 3),
+        ("CREATE TABLE a (b int);\nINSERT INTO a SELECT c FROM a;", 2),
+        ("CREATE TABLE a (b int);\nDO $$ BEGIN\n  DROP TABLE x;\nEND $$;", 2),
+    ],
+)
+async def test_the_line_of_the_statement_that_fails_is_told(
+    px: Platform, new_id: Id, tmp_path: Path, script: str, line: int
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        await px.catalogue.publish(make_package(tmp_path, new_id(), (script, None), kind="trials"))
+    assert caught.value.code == "package.trial"
+    assert f"0001_step.up.sql:{line}: 1.0: " in caught.value.message
