@@ -88,7 +88,7 @@ class Erasure:
         moment = await self._keysets.server_time()
         documents = await self._mark(tenant_id, moment)
         self._keysets.forget(tenant_id)
-        if held is not None and not was_there:
+        if held is not None and not was_there and not _is_unfinished(documents, service, held):
             await self._unwrap(tenant_id)  # a backup that was restored has them again
             return await self.receipt(tenant_id) or held
         proof = [await self._proof(tenant_id, document) for document in documents if "wrapped" in document]
@@ -118,7 +118,9 @@ class Erasure:
     @told_when_lost
     async def receipt(self, tenant_id: str) -> Receipt | None:
         """The receipt of a tenant whose keys were destroyed; the last, where they were destroyed more than once."""
-        found = await (await self._keysets.collection("key_receipts")).find_one({"tenant_id": tenant_id})
+        found = await (await self._keysets.collection("key_receipts")).find_one(
+            {"tenant_id": tenant_id}, sort=[("number", -1)]
+        )
         return None if found is None else _receipt(found)
 
     async def _state(self, name: str) -> KeyInfo | str:
@@ -202,31 +204,30 @@ class Erasure:
 
     @told_when_lost
     async def _write(self, tenant_id: str, earlier: Receipt | None, content: dict[str, Any]) -> Receipt:
-        """Keep a receipt; an earlier one of the tenant is kept with it."""
+        """Keep a receipt beside those that the tenant has: the service may add receipts and change none."""
         collection = await self._keysets.collection("key_receipts")
         for attempt in range(_TRIES):
             last = await collection.find_one(sort=[("number", -1)])
+            # After the last one was read: whoever writes one from now on takes its number.
+            held = await self.receipt(tenant_id)
+            if held is not None and held != earlier:  # another one did it at the same time
+                return held
             number, previous = (int(last["number"]) + 1, last["digest"]) if last else (1, "")
             text = json.dumps({"number": number, "previous": previous, **content}, sort_keys=True)
             digest = hashlib.sha256(text.encode()).hexdigest()
             document = {"number": number, "tenant_id": tenant_id, "receipt": text, "digest": digest}
             try:
-                if earlier is None:
-                    await collection.insert_one(document)
-                else:
-                    kept = {"number": earlier.number, "receipt": earlier.text, "digest": earlier.digest}
-                    same = {"tenant_id": tenant_id, "digest": earlier.digest}
-                    done = await collection.update_one(same, {"$set": document, "$push": {"earlier": kept}})
-                    if not done.matched_count:  # another one did it at the same time
-                        return await self.receipt(tenant_id) or earlier
+                await collection.insert_one(document)
             except DuplicateKeyError:
-                held = await self.receipt(tenant_id)
-                if held is not None and (earlier is None or held.digest != earlier.digest):
-                    return held
                 await give_way(attempt)
                 continue
             return _receipt(document)
-        raise PrismicXError("keys.receipt_unwritten", f"the receipt for {tenant_id} was not written", "run it again")
+        raise PrismicXError(
+            "keys.receipt_unwritten",
+            f"the receipt for {tenant_id} was not written",
+            "run it again; if key_receipts of prismicx_platform has the index tenant_id_1, of an earlier release, drop "
+            "that first",
+        )
 
 
 def _check_begun(tenant_id: str, name: str, service: str, documents: list[Document], held: Receipt | None) -> None:
@@ -241,6 +242,17 @@ def _check_begun(tenant_id: str, name: str, service: str, documents: list[Docume
         "keys.unknown",
         f"the key service {service} has no key {name}, which wraps the keys of {tenant_id}{where}",
         "name the key service that has it: see key_url and key_mount. Nothing was destroyed",
+    )
+
+
+def _is_unfinished(documents: list[Document], service: str, held: Receipt) -> bool:
+    """Whether a key that came back was destroyed again and its receipt not written: what a backup brought back alone
+    is not marked as being destroyed."""
+    return any(
+        "wrapped" in document
+        and document.get("destroying") == service
+        and _text(document["destroyed_at"]) != held.content["destroyed_at"]
+        for document in documents
     )
 
 

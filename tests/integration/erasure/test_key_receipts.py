@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from prismicx import Conflict, Denied, NotFound, Platform, Unavailable
+from prismicx.reference.definitions import services
 from prismicx.settings import Settings
 from tests.integration.erasure.conftest import check_closed, fill
 from tests.key_service import KeyService
 from tests.sealing import PAGE, collection, platform, with_service
+
+RECEIPTS = "prismicx_platform.key_receipts"
 
 
 async def test_nothing_is_marked_when_the_key_may_not_be_destroyed(
@@ -163,8 +166,16 @@ async def test_a_service_that_forgets_its_keys_is_told_once_more_after_a_cut(
     assert await own.keys.destroy(tenant_id) == receipt
 
 
+class OfTheService:
+    """The receipts, as the service reaches them in MongoDB: embedded substitutes keep rights by database."""
+
+    def __init__(self, receipts: Any) -> None:
+        assert {service.name: service for service in services()}["keys"].mongo[RECEIPTS] == ("find", "insert")
+        self.find_one, self.insert_one = receipts.find_one, receipts.insert_one
+
+
 async def test_a_key_that_came_back_is_destroyed_again(
-    own: Platform, mine: Settings, service: KeyService, tenant_id: str
+    own: Platform, mine: Settings, service: KeyService, tenant_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything was restored, the key service as well; the receipt stayed or was in the backup."""
     async with own.tenant(tenant_id) as scope:
@@ -185,12 +196,26 @@ async def test_a_key_that_came_back_is_destroyed_again(
         async with platform(mine) as fresh, fresh.tenant(tenant_id) as scope:
             assert (await scope.users.get(user.id)).metadata["private"] == PAGE
         async with platform(mine) as fresh:
+            reached = fresh._keysets.collection
+
+            async def allowed(name: str = "keysets") -> Any:
+                return OfTheService(await reached(name)) if name == "key_receipts" else await reached(name)
+
+            async def cut(*_: Any) -> None:
+                raise OSError("cut off")
+
+            monkeypatch.setattr(fresh._keysets, "collection", allowed)
+            for step in ("_mark", "_proof", "_write"):
+                with monkeypatch.context() as patch:
+                    patch.setattr(fresh.keys._erasure, step, cut)
+                    with pytest.raises(OSError, match="cut off"):
+                        await fresh.keys.destroy(tenant_id)
             second = await fresh.keys.destroy(tenant_id)
-            assert second.number > first.number and second.content["key_was_there"] is True
+            assert second.number > first.number and second.content["key_was_there"] is False
             assert len(second.content["proof"]) == 5
             await check_closed(fresh, tenant_id, user, "keys.destroyed")
-        held = await receipts.find_one({"tenant_id": tenant_id})
-        assert held is not None and [item["digest"] for item in held["earlier"]] == [first.digest]
+        held = receipts.find({"tenant_id": tenant_id}).sort("number")
+        assert [item["digest"] async for item in held] == [first.digest, second.digest]
         # Only the databases came back: what is wrapped goes again, the receipt stays.
         await keysets.delete_many({"tenant_id": tenant_id})
         await keysets.insert_many(documents)
