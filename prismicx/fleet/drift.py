@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prismicx.engines.postgres import Pool, PooledConnection
-from prismicx.errors import Conflict
+from prismicx.errors import Conflict, NotFound
 from prismicx.names import Names
 from prismicx.statements import Statements
 from prismicx.systems.ddl import remake, repair
@@ -79,7 +79,12 @@ async def drifted_among(
         if version in expected
     }
     found = await hashes_of_many(pool, [*places.values()], connections)
-    return [name for name, place in places.items() if found.get(place.schema) != expected[held[name]]]
+    suspects = [name for name, place in places.items() if found.get(place.schema) != expected[held[name]]]
+    if not suspects:
+        return []
+    # Whoever has moved meanwhile was looked at against the wrong version.
+    now = {row["tenant_id"]: row for row in await pool.fetch(queries.holding, system_id, suspects)}
+    return [name for name in suspects if now[name]["version"] == held[name] and not now[name]["phases_done"]]
 
 
 async def find_drift(pool: Pool, names: Names, system_id: str | None, tenants: Sequence[str] | None) -> Drift:
@@ -88,36 +93,47 @@ async def find_drift(pool: Pool, names: Names, system_id: str | None, tenants: S
     Args:
         pool: of the login that reads over all tenants.
     """
-    rows = await pool.fetch(queries.standing_shapes, system_id, None if tenants is None else [*tenants])
-    between = {(row["tenant_id"], row["system_id"]) for row in await pool.fetch(queries.unfinished_steps, system_id)}
-    held = [(row, place_of(names, row["tenant_id"], row["system_id"], row["type"])) for row in rows]
-    known = [
-        (row, place)
-        for row, place in held
-        if row["shape_hash"] is not None and (row["tenant_id"], row["system_id"]) not in between
-    ]
-    found = await hashes_of_many(pool, [place for _, place in known])
-    expected: dict[str, Definitions] = {}
+    standing, between = await _standing(pool, system_id, tenants)
+    known = {
+        key: (row, place_of(names, row["tenant_id"], row["system_id"], row["type"]))
+        for key, row in standing.items()
+        if row["shape_hash"] is not None and key not in between
+    }
+    found = await hashes_of_many(pool, [place for _, place in known.values()])
+    suspects = {key: row for key, (row, place) in known.items() if found.get(place.schema) != row["shape_hash"]}
     drifted = []
-    async with pool.acquire() as connection:
-        for row, place in known:
-            if found.get(place.schema) != row["shape_hash"]:
+    if suspects:
+        # Whoever has moved meanwhile was looked at against the wrong version.
+        now, moving = await _standing(pool, system_id, [tenant_id for tenant_id, _ in suspects])
+        expected: dict[str, Definitions] = {}
+        async with pool.acquire() as connection:
+            for key, row in suspects.items():
+                if key in moving or key not in now or now[key]["version_id"] != row["version_id"]:
+                    continue
                 if row["version_id"] not in expected:
                     text = await connection.fetchval(queries.shape, row["version_id"])
                     expected[row["version_id"]] = Definitions.from_json(text)
-                drifted.append(await _drifted(connection, row, place, expected[row["version_id"]], found))
-    untried = tuple(row["tenant_id"] for row, _ in held if row["shape_hash"] is None)
+                drifted.append(await _drifted(connection, row, known[key][1], expected[row["version_id"]]))
+    untried = tuple(row["tenant_id"] for row in standing.values() if row["shape_hash"] is None)
     return Drift(len(known), tuple(drifted), untried, tuple(sorted(tenant_id for tenant_id, _ in between)))
 
 
-async def _drifted(
-    connection: PooledConnection, row: Any, place: Place, expected: Definitions, found: Mapping[str, str]
-) -> Drifted:
+async def _standing(
+    pool: Pool, system_id: str | None, tenants: Sequence[str] | None
+) -> tuple[dict[tuple[str, str], Any], set[tuple[str, str]]]:
+    """By tenant and system what is installed, and those that are between two versions."""
+    rows = await pool.fetch(queries.standing_shapes, system_id, None if tenants is None else [*tenants])
+    steps = await pool.fetch(queries.unfinished_steps, system_id)
+    between = {(row["tenant_id"], row["system_id"]) for row in steps if tenants is None or row["tenant_id"] in tenants}
+    return {(row["tenant_id"], row["system_id"]): row for row in rows}, between
+
+
+async def _drifted(connection: PooledConnection, row: Any, place: Place, expected: Definitions) -> Drifted:
     roles = Roles(place.schema, place.owner, place.user)
-    if place.schema not in found:
-        differ = [Difference("schema", place.schema, "missing", "", "schema", "")]
-        mending = remake(expected, opening_statements(place), roles)
-    else:
+    try:
         differ = await differences_at(connection, place, expected)
         mending = repair(differ, expected, roles)
+    except NotFound:
+        differ = [Difference("schema", place.schema, "missing", "", "schema", "")]
+        mending = remake(expected, opening_statements(place), roles)
     return Drifted(row["tenant_id"], row["system_id"], row["version"], place.schema, tuple(differ), tuple(mending))

@@ -23,7 +23,7 @@ from prismicx.engines.postgres import Connection, Pool, Postgres
 from prismicx.errors import Conflict, InvalidInput, NotFound, quoted
 from prismicx.fleet.drift import Drift, find_drift, queries
 from prismicx.fleet.look import Look
-from prismicx.fleet.plan import Planner
+from prismicx.fleet.plan import Planner, unknown_tenant
 from prismicx.fleet.runner import Progress, Runner, Where
 from prismicx.fleet.values import (
     ACTIONS,
@@ -255,9 +255,12 @@ class Fleet:
             tenants: only these; all unless given.
 
         Raises:
-            NotFound: ``system.unknown``.
+            NotFound: ``system.unknown`` or ``tenant.unknown``.
         """
         pool = await self._known(system_id)
+        if tenants is not None:
+            for tenant_id in set(tenants) - (await self._registry.standings(tenants)).keys():
+                raise unknown_tenant(tenant_id)
         return await find_drift(pool, self._names, system_id, tenants)
 
     async def _known(self, system_id: str | None) -> Pool:
@@ -295,7 +298,8 @@ class Fleet:
         waves = [(number, [*group]) for number, group in groupby(waiting, key=lambda row: row["wave"])]
         told.waves = max((number for number, _ in waves), default=-1) + 1
         reason = ""
-        watcher = asyncio.create_task(self._watch(watch, rollout.rollout_id, runner.stop))
+        watcher = asyncio.create_task(self._watch(watch, rollout.rollout_id))
+        watcher.add_done_callback(lambda _: runner.stop.set())
         try:
             for number, group in waves:
                 told.wave = number + 1
@@ -308,7 +312,9 @@ class Fleet:
                     break
         finally:
             watcher.cancel()
-            await asyncio.gather(watcher, return_exceptions=True)
+            (seen,) = await asyncio.gather(watcher, return_exceptions=True)
+        if isinstance(seen, Exception):
+            raise seen  # nobody could have stopped it any more, and another process may work on it by now
         ended = await self.get(rollout.rollout_id)
         if ended.status == "running" or (ended.status == "paused" and ended.done == ended.tenants):
             # What somebody else asked for meanwhile stays, unless there is nothing left to stop.
@@ -330,11 +336,11 @@ class Fleet:
         finally:
             await connection.close()
 
-    async def _watch(self, connection: Connection, key: uuid.UUID, stop: asyncio.Event) -> None:
+    async def _watch(self, connection: Connection, key: uuid.UUID) -> None:
+        """Until somebody has paused or aborted the rollout."""
         # Somebody else's word in the database: there is nothing to wait on but the clock.
         while await connection.fetchval(queries.status, key) == "running":  # noqa: ASYNC110
             await asyncio.sleep(_POLL)
-        stop.set()
 
     async def _runner(self, rollout: Rollout, system_type: str, told: Progress, progress: Told) -> Runner:
         pool = await self._postgres.pool("reporting", DATABASE)
@@ -387,6 +393,6 @@ def _reason(runner: Runner, allowed: int, failed: int, tenants: int, last: bool)
         return runner.trouble
     if runner.failures > allowed:
         return f"{runner.failures} tenants failed, and {allowed} may"
-    if not last and failed * 2 >= tenants:
+    if not last and failed and failed * 2 >= tenants:
         return f"{failed} of the {tenants} tenants of wave {runner.told.wave} failed"
     return ""

@@ -67,6 +67,4 @@ class Look:
         suspects = await drifted_among(
             self.pool, self.names, self.rollout.system_id, self.system_type, held, self.rollout.options.concurrency
         )
-        # Whoever has moved meanwhile was looked at against the wrong version.
-        now = await self.runner.now(suspects) if suspects else {}
-        return found | {name: drifted(name, held[name]) for name in suspects if now[name] == here[name]}
+        return found | {name: drifted(name, held[name]) for name in suspects}

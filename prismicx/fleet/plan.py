@@ -16,11 +16,11 @@ from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, PrismicXEr
 from prismicx.fleet.drift import drifted, drifted_among, queries
 from prismicx.fleet.values import INVALID, Action, Blocked, Group, Options, Plan, Selection
 from prismicx.names import Names
-from prismicx.systems.declarations import Declaration, stored_choices, stored_declaration
+from prismicx.systems.declarations import Choices, Declaration, stored_choices, stored_declaration
 from prismicx.systems.installation import INSTALLED
 from prismicx.systems.manifest import is_system_id
 from prismicx.systems.package import NOTHING
-from prismicx.systems.path import find_path, find_version
+from prismicx.systems.path import Step, check_unfinished, find_path, find_version
 from prismicx.systems.records import DEPRECATED, unknown_system
 from prismicx.systems.requirements import (
     Held,
@@ -88,7 +88,7 @@ class Planner:
             meant = {} if wanted == () else await self._meant(selection, wanted)
             for tenant_id in selection.tenants:
                 if tenant_id not in meant:
-                    raise _unknown_tenant(tenant_id)
+                    raise unknown_tenant(tenant_id)
             done, there = await _there_already(connection, known, action, selection, meant)
             named = bool(selection.tenants)
             meant = {tenant_id: status for tenant_id, status in meant.items() if tenant_id not in there}
@@ -112,7 +112,7 @@ class Planner:
         meant = selection.tenants or await self._meant(selection, options.canaries)
         for tenant_id in options.canaries:
             if tenant_id not in known:
-                raise _unknown_tenant(tenant_id)
+                raise unknown_tenant(tenant_id)
             if tenant_id not in meant:
                 raise InvalidInput(
                     INVALID,
@@ -141,12 +141,11 @@ class Planner:
                 check_state(tenant_id, meant[tenant_id])
                 if not (force and action == "uninstall"):  # then it is removed in whatever state it is
                     _check_row(known, action, tenant_id, row)
-                    _check_unfinished(known, tenant_id, here, unfinished.get(tenant_id))
+                    check_unfinished(tenant_id, _id(known), here, unfinished.get(tenant_id), _way(known, here))
                 elif row is None:
                     raise not_installed(tenant_id, _id(known))
                 _check_others(known, action, tenant_id, others.get(tenant_id, {}), published)
-                if known.target is not None:
-                    find_path(_id(known), known.migrations, here or NOTHING, known.target_version)
+                _way(known, here)
             except PrismicXError as error:
                 blocked.append(Blocked(tenant_id, here, error.code, error.message, error.exit_code))
                 continue
@@ -171,9 +170,11 @@ async def _known(connection: PooledConnection, system_id: str, action: Action, v
     if system is None:
         raise unknown_system(system_id)
     versions = await connection.fetch(queries.versions, system_id)
-    target = None if action == "uninstall" else find_version(system_id, versions, version)
+    target: Any = None if action == "uninstall" else find_version(system_id, versions, version)
     if action == "install":
         check_offered(system_id, deprecated=system["status"] == DEPRECATED)
+        # Nothing is chosen for many at once.
+        stored_declaration(target["configuration"], target["features"]).changed(Choices(), None, None)
     if target is not None:
         needed, found = json.loads(target["compatibility"] or "{}"), platform_parts(connection.get_server_version())
         check_compatible(system_id, target["version"], needed, found)
@@ -202,7 +203,8 @@ async def _there_already(
     return len(rows), {row["tenant_id"] for row in rows}
 
 
-def _unknown_tenant(tenant_id: str) -> NotFound:
+def unknown_tenant(tenant_id: str) -> NotFound:
+    """The error for a tenant that the registry does not know."""
     return NotFound("tenant.unknown", f"there is no tenant {tenant_id}", "prismicx tenant list shows those there are")
 
 
@@ -258,20 +260,10 @@ def _check_row(known: _Known, action: Action, tenant_id: str, row: Any) -> None:
         known.declared().changed(held, None, None, unread=sealed_keys(held))
 
 
-def _check_unfinished(known: _Known, tenant_id: str, here: str | None, begun: Any) -> None:
-    if begun is None:
-        return
-    back = begun["version_from"] and begun["version_from"].rpartition(":")[2]
-    target = begun["version_to"].rpartition(":")[2]
-    path = (
+def _way(known: _Known, here: str | None) -> Sequence[Step]:
+    return (
         [] if known.target is None else find_path(_id(known), known.migrations, here or NOTHING, known.target_version)
     )
-    if not path or path[0].version_to != target or back != here:
-        raise Conflict(
-            "system.unfinished",
-            f"{tenant_id} is between {here or 'nothing'} and {target}: bring it to {target} first, "
-            "or uninstall it with --force",
-        )
 
 
 def _check_others(
@@ -328,6 +320,7 @@ def _made(
         options,
         seconds,
         utc_now().replace(tzinfo=UTC),
+        named,
     )
 
 

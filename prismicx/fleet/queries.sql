@@ -52,7 +52,7 @@ WHERE t.system_id <> $1 AND t.status = 'installed'
   AND (s.type = $2 OR t.system_id = ANY ($3::text[]) OR v.dependencies ? $1)
 
 -- name: unfinished
-SELECT tenant_id, version_from, version_to, phases_done FROM prismicx.unfinished_steps WHERE system_id = $1
+SELECT tenant_id, version_from, version_to FROM prismicx.unfinished_steps WHERE system_id = $1
 
 -- name: add_rollout
 INSERT INTO prismicx.rollouts (rollout_id, system_id, action, version_id, status, options, created_at, updated_at)
@@ -64,7 +64,7 @@ SELECT $1, given.tenant_id, given.wave, given.version_from, $2
 FROM unnest($3::text[], $4::integer[], $5::text[]) AS given (tenant_id, wave, version_from)
 
 -- name: rollout
-SELECT r.rollout_id, r.system_id, r.action, v.version, r.version_id, r.status, r.reason, r.options::text AS options,
+SELECT r.rollout_id, r.system_id, r.action, v.version, r.status, r.reason, r.options::text AS options,
        r.created_at, r.updated_at, r.finished_at,
        -- The lock of `try_lock`, as its 64 bits are told.
        EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
@@ -80,7 +80,7 @@ SELECT rollout_id FROM prismicx.rollouts WHERE ($1::text IS NULL OR system_id = 
 -- The tenants of the rollout $1, and which of them are where it leads, as the ledger has it now; the three below begin
 -- with it.
 WITH of_rollout AS (
-    SELECT rt.tenant_id, rt.wave, rt.error_code, rt.error_message, r.system_id, t.version_id, t.status,
+    SELECT rt.tenant_id, rt.wave, rt.error_code, rt.error_message,
            CASE WHEN r.version_id IS NULL THEN t.tenant_id IS NULL AND NOT EXISTS (
                     SELECT FROM prismicx.unfinished_steps u
                     WHERE u.tenant_id = rt.tenant_id AND u.system_id = r.system_id)
@@ -97,12 +97,7 @@ SELECT count(*) AS tenants, count(*) FILTER (WHERE done) AS done,
 FROM of_rollout
 
 -- name: open_tenants
-SELECT o.tenant_id, o.wave, o.error_code, v.version, o.status, coalesce(u.phases_done, 0) AS phases_done
-FROM of_rollout o
-LEFT JOIN public.system_versions v ON v.version_id = o.version_id
-LEFT JOIN prismicx.unfinished_steps u ON u.tenant_id = o.tenant_id AND u.system_id = o.system_id
-WHERE NOT o.done
-ORDER BY o.wave, o.tenant_id
+SELECT tenant_id, wave, error_code FROM of_rollout WHERE NOT done ORDER BY wave, tenant_id
 
 -- name: failures
 SELECT tenant_id, error_code, error_message FROM of_rollout
@@ -140,13 +135,13 @@ GROUP BY t.system_id, v.version, v.schema_version, t.status
 ORDER BY t.system_id, v.schema_version DESC, t.status
 
 -- name: errors
-SELECT t.system_id, t.tenant_id, v.version, t.status, t.error_message
-FROM public.tenant_systems t JOIN public.system_versions v ON v.version_id = t.version_id
+SELECT t.system_id, t.tenant_id, t.error_message
+FROM public.tenant_systems t
 WHERE t.error_message IS NOT NULL AND ($1::text IS NULL OR t.system_id = $1)
 ORDER BY t.system_id, t.error_message, t.tenant_id
 
 -- name: unfinished_steps
-SELECT u.system_id, u.tenant_id, u.version_from, u.version_to, u.phases_done
+SELECT u.system_id, u.tenant_id, u.version_from, u.version_to
 FROM prismicx.unfinished_steps u WHERE $1::text IS NULL OR u.system_id = $1
 ORDER BY u.system_id, u.tenant_id
 

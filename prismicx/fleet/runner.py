@@ -26,6 +26,7 @@ from prismicx.systems.execution import MOVED, Link, is_small, perform, perform_t
 from prismicx.systems.failure import failure_of
 from prismicx.systems.patience import FIRST, LONGEST, PASSING
 from prismicx.systems.step import Limits, Phase, Place
+from prismicx.systems.way import phases_left
 
 _TOGETHER, _QUICK = 16, 0.1
 """At most so many tenants are in one message; fewer than in the last one where that took so many seconds."""
@@ -130,10 +131,12 @@ class Runner:
                 quick = time.monotonic() - begun < _QUICK
                 return min(size * 2, _TOGETHER) if quick else max(size // 2, 1)
             await self._again(link)
-        except Unavailable as error:
-            self._give_up(error)
+        except PrismicXError as error:
+            self._give_up(error.message)
         except LOST as error:
-            self._give_up(lost(error))
+            self._give_up(lost(error).message)
+        except asyncpg.PostgresError as error:  # of no step: what went wrong could not be written down
+            self._give_up(failure_of(error))
         return size
 
     def _stopped(self, allowed: int) -> bool:
@@ -227,8 +230,8 @@ class Runner:
         self.told.done += 1
         self.done(tenant_id)
 
-    def _give_up(self, error: Unavailable) -> None:
-        self.trouble = error.message
+    def _give_up(self, why: str) -> None:
+        self.trouble = why
         self.stop.set()
 
     async def _note(self, tenant_id: str, code: str, text: str) -> None:
@@ -255,7 +258,7 @@ class Runner:
 
     def _phases(self, here: Where) -> Sequence[Phase]:
         version, done = here
-        return self.way(version)[done:]
+        return phases_left(self.way(version), done)
 
     def _known_phases(self, here: Where) -> Sequence[Phase] | None:
         """The phases, or None where there is no way: it is told when it is that tenant's turn."""

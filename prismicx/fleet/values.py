@@ -255,7 +255,7 @@ def grouped(items: Sequence[tuple[str, str, str]]) -> list[Failures]:
     """Code, message and tenant of each failure, grouped by code and what the message says before it gets particular."""
     found: dict[tuple[str, str], tuple[str, list[str]]] = {}
     for code, message, tenant_id in items:
-        cause = message.partition("; ")[0]
+        cause = message.partition("; ")[0].replace(tenant_id, "")
         found.setdefault((code, cause), (message, []))[1].append(tenant_id)
     return [Failures(code, message, tuple(tenants)) for (code, _), (message, tenants) in found.items()]
 

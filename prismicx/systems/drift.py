@@ -57,7 +57,7 @@ async def check_no_drift(connection: PooledConnection, place: Place, version: st
         Conflict: ``system.drift``, naming the differences.
     """
     trial = await connection.fetchrow(queries.trial, version)
-    between = await connection.fetchval(queries.phases_done, place.system_id)
+    between = await connection.fetchrow(queries.unfinished, place.system_id)
     if trial is None or between:
         return
     if (await hashes_at(connection, [place])).get(place.schema) == trial["shape_hash"]:

@@ -41,6 +41,10 @@ MOVED = ("PX001", "PX002")
 """What the ledger says of a tenant that is not where a phase begins."""
 
 
+# What a script prepared outlives its transaction, whatever error ended that: it may have the name of one of ours.
+_NOTHING_PREPARED = "SELECT 1 / (count(*) = 0)::int FROM pg_catalog.pg_prepared_statements WHERE from_sql"
+
+
 class Link:
     """A connection that is opened when it is needed, and replaced when it was lost or has touched many schemas."""
 
@@ -120,7 +124,7 @@ class Link:
     async def _reset(self) -> None:
         connection: Any = self._connection
         try:
-            await connection.execute("ROLLBACK; RESET ALL")
+            await connection.execute(f"ROLLBACK; RESET ALL; {_NOTHING_PREPARED}")
         except (asyncpg.PostgresError, *LOST):
             self._drop()
 
@@ -180,8 +184,6 @@ async def stepping(pool: Pool) -> AsyncIterator[PooledConnection]:
         try:
             async with connection.transaction():
                 yield connection
-        except PASSING:
-            raise
         except asyncpg.PostgresError:
             connection.terminate()  # what a script prepared in the session outlives its transaction
             raise

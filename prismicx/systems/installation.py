@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -40,13 +41,14 @@ from prismicx.systems.installed import (
     version_told,
 )
 from prismicx.systems.manifest import is_system_id
+from prismicx.systems.needs import check_needs, installed_beside
 from prismicx.systems.package import NOTHING
-from prismicx.systems.path import find_path, find_version
+from prismicx.systems.path import check_unfinished, find_path, find_version
 from prismicx.systems.patience import PASSING, patiently
 from prismicx.systems.records import DATABASE, DEPRECATED, queries, unknown_system, version_id
 from prismicx.systems.secrets import changed_choices
 from prismicx.systems.step import Limits, Phase, Place, body, making, place_of, settings
-from prismicx.systems.way import phases_of_way, removal
+from prismicx.systems.way import phases_left, phases_of_way, removal
 from prismicx.versions import stale, version_of
 
 INSTALLED = "installed"
@@ -235,24 +237,26 @@ class Installations:
                 system, place, held = await self._held(connection, system_id)
                 if held is None:
                     raise requirements.not_installed(self._tenant_id, system_id)
-                requirements.check_unneeded(self._tenant_id, system_id, await self._installed(connection))
+                requirements.check_unneeded(self._tenant_id, system_id, await installed_beside(connection))
                 guard = guard_of(system_id, None, await related_versions(connection, system_id, None))
                 phase = removal(system_id, held["version"], guard)
                 await connection.execute(settings(_LIMITS) + body(place, phase, utc_now()))
-                self._known.forget((self._tenant_id, system["type"]))
+            self._known.forget((self._tenant_id, system["type"]))  # not before others see that it is gone
 
         await self._patiently(system_id, work, _PATIENCE)
 
     async def _change(self, system_id: str, change: Change, action: str) -> Installation:
+        done: deque[Phase] = deque()
+
         async def work() -> None:
             await (await self._pool()).execute(making(self._names.tenant_owner(self._tenant_id)))
             async with self._transaction() as connection:
-                place, phases = await self._change_within(connection, system_id, change, action)
+                place, phases = await self._change_within(connection, system_id, change, action, going_on=bool(done))
             if phases:
-                await self._perform(place, phases, change.limits)
+                await self._perform(place, phases, change.limits, done)
 
         patience = _PATIENCE if change.patience is None else change.patience
-        await self._patiently(system_id, work, patience, change.version, installing=action == "install")
+        await self._patiently(system_id, work, patience, change.version, installing=action == "install", done=done)
         return await self._told(system_id)
 
     async def _patiently(
@@ -263,7 +267,9 @@ class Installations:
         version: str | None = None,
         *,
         installing: bool = False,
+        done: Sequence[Phase] = (),
     ) -> None:
+        """Do the work, or say why not; `done` are phases that are done already, each for good."""
         try:
             await patiently(work, patience)
         except PASSING as error:
@@ -271,7 +277,7 @@ class Installations:
             raise Conflict(
                 "system.busy",
                 f"{system_id} for {self._tenant_id}: others were in the way for {patience:g} seconds: {error}",
-                "the schema is as it was; try again when they are done",
+                f"{_left(done)}; try again when they are done",
             ) from error
         except LOST as error:
             raise lost(error) from error
@@ -284,15 +290,16 @@ class Installations:
             raise Conflict(
                 "system.migration_failed",
                 f"{system_id} for {self._tenant_id}: {failure}",
-                "the schema is as it was; mend the data or publish a mended version, then try again",
+                f"{_left(done)}; mend the data or publish a mended version, then try again",
             ) from error
 
-    async def _perform(self, place: Place, phases: Sequence[Phase], limits: Limits) -> None:
+    async def _perform(self, place: Place, phases: Sequence[Phase], limits: Limits, done: deque[Phase]) -> None:
         """Phases of which some cannot run in a transaction, each by itself; after an error the same change goes on."""
         link = Link(self._postgres)
         try:
             for phase in phases:
                 await perform(link, place, phase, limits)
+                done.append(phase)
         finally:
             await link.close()
 
@@ -320,62 +327,44 @@ class Installations:
         return system, place, held if held is not None and held["status"] == INSTALLED else None
 
     async def _change_within(
-        self, connection: PooledConnection, system_id: str, change: Change, action: str
+        self, connection: PooledConnection, system_id: str, change: Change, action: str, *, going_on: bool
     ) -> tuple[Place, Sequence[Phase]]:
-        """Change it in the transaction, or give the phases that cannot be in one."""
+        """Change it in the transaction, or give the phases that cannot be in one.
+
+        Args:
+            going_on: some of them are done, so that what is being installed may be there to a part.
+        """
         system, place, held = await self._held(connection, system_id)
         target = find_version(system_id, await connection.fetch(queries.versions, system_id), change.version)
-        if action == "install":
+        if action == "install" and not (going_on and held):
             requirements.check_absent(self._tenant_id, system_id, held and held["version"])
             requirements.check_offered(system_id, deprecated=system["status"] == DEPRECATED)
             other = await connection.fetchval(queries.same_type, system["type"], system_id)
             requirements.check_type_free(self._tenant_id, system["type"], other)
         elif held is None:
             raise requirements.not_installed(self._tenant_id, system_id)
-        elif action != "migrate":
+        elif action in ("upgrade", "rollback"):
             requirements.check_direction(system_id, action, held["version"], target["version"])
-        guard = await self._check_needs(connection, system_id, target)
+        guard = await check_needs(connection, self._tenant_id, system_id, target)
         chosen = await changed_choices(
             self._sealer, system_id, declared_of(target), choices_of(held), change.configuration, change.features
         )
         migrations = await connection.fetch(queries.migrations, system_id)
         steps = find_path(system_id, migrations, held["version"] if held else NOTHING, target["version"])
+        begun = await connection.fetchrow(queries.unfinished, system_id)
+        check_unfinished(self._tenant_id, system_id, held and held["version"], begun, steps)
         if not steps:
             await connection.execute(queries.set_choices, system_id, *_columns(chosen), utc_now())
         if held and steps and not change.force:
             await check_no_drift(connection, place, version_id(system_id, held["version"]))
         configuration, features = _columns(chosen)
-        snapshot = None if held else await connection.fetchval(queries.snapshot, target["version_id"])
+        snapshot = None if held or begun else await connection.fetchval(queries.snapshot, target["version_id"])
         phases = phases_of_way(system_id, steps, snapshot, configuration=configuration, features=features, guard=guard)
-        begun = await connection.fetchval(queries.phases_done, system_id) or 0
         if begun or any(phase.concurrent for phase in phases):
-            return place, phases[begun:]
+            return place, phases_left(phases, begun["phases_done"] if begun else 0)
         for phase in phases:
             await connection.execute(settings(change.limits) + body(place, phase, utc_now()))
         return place, []
-
-    async def _check_needs(self, connection: PooledConnection, system_id: str, target: Any) -> str | None:
-        """See that a version has what it needs, and that what needs the system takes this version; how that is seen
-        again where a step is a transaction of its own."""
-        needed, found = (
-            json.loads(target["compatibility"] or "{}"),
-            requirements.platform_parts(connection.get_server_version()),
-        )
-        requirements.check_compatible(system_id, target["version"], needed, found)
-        wanted = requirements.held_of(system_id, target)
-        # What this version needs stays as it is until the end, and so does this system for what needs it.
-        await connection.execute(queries.hold_versions, list(wanted.dependencies))
-        installed = await self._installed(connection)
-        installed.pop(system_id, None)
-        related = await related_versions(connection, system_id, wanted)
-        requirements.check_dependencies(self._tenant_id, wanted, installed, requirements.by_system(related))
-        return guard_of(system_id, wanted, related)
-
-    async def _installed(self, connection: PooledConnection) -> dict[str, requirements.Held]:
-        return {
-            row["system_id"]: requirements.held_of(row["system_id"], row)
-            for row in await connection.fetch(queries.installed_dependencies)
-        }
 
     async def record_failure(self, system_id: str, version: str | None, installing: bool, failure: str) -> None:
         """Write down in the tenant's row what went wrong."""
@@ -390,6 +379,13 @@ class Installations:
 
     async def _pool(self) -> Pool:
         return await self._postgres.pool("fleet", DATABASE)
+
+
+def _left(done: Sequence[Phase]) -> str:
+    """How an error left the schema, in words."""
+    if not done:
+        return "the schema is as it was"
+    return f"{len(done)} phases are done, the last on the way to {done[-1].target}: the same command goes on there"
 
 
 def _columns(chosen: Choices) -> tuple[str, str]:

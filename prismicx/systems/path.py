@@ -80,6 +80,30 @@ def unknown_version(system_id: str, version: object, known: Sequence[str]) -> No
     )
 
 
+def check_unfinished(
+    tenant_id: str, system_id: str, version: str | None, begun: Record | None, way: Sequence[Step]
+) -> None:
+    """See that a way goes on with the step that a tenant is in the middle of, if it is in one.
+
+    Args:
+        version: the tenant has; None where it has none.
+        begun: the row of the step, with the keys of the versions it leads from and to.
+
+    Raises:
+        Conflict: ``system.unfinished``.
+    """
+    if begun is None:
+        return
+    back = begun["version_from"] and begun["version_from"].rpartition(":")[2]
+    target = begun["version_to"].rpartition(":")[2]
+    if not way or way[0].version_to != target or back != version:
+        raise Conflict(
+            "system.unfinished",
+            f"{tenant_id} is between {version or 'nothing'} and {target}: bring it to {target} first, "
+            "or uninstall it with --force",
+        )
+
+
 def _up(row: Record) -> Step:
     return Step(
         row["version_from"],

@@ -106,9 +106,11 @@ INSERT INTO public.tenant_systems
     (tenant_id, system_id, version_id, status, installed_at, updated_at, error_message)
 VALUES (current_setting('app.current_tenant_id'), $1, $2, 'failed', $3, $3, $4)
 ON CONFLICT (tenant_id, system_id) DO UPDATE
-SET version_id = excluded.version_id, updated_at = excluded.updated_at, error_message = excluded.error_message
--- Another command may have installed it meanwhile.
-WHERE tenant_systems.status <> 'installed'
+SET version_id = CASE tenant_systems.status WHEN 'installed' THEN tenant_systems.version_id ELSE excluded.version_id END,
+    updated_at = excluded.updated_at, error_message = excluded.error_message
+-- What is installed may be a version on the way, from which the next step failed; or this one, which another command has
+-- installed meanwhile.
+WHERE tenant_systems.status <> 'installed' OR tenant_systems.version_id <> excluded.version_id
 
 -- name: set_choices
 UPDATE public.tenant_systems SET configurations = $2::jsonb, features_enabled = $3::jsonb, updated_at = $4
@@ -120,8 +122,8 @@ UPDATE public.tenant_systems SET error_message = $2, updated_at = $3 WHERE syste
 -- name: try_lock
 SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))
 
--- name: phases_done
-SELECT phases_done FROM prismicx.unfinished_steps WHERE system_id = $1
+-- name: unfinished
+SELECT version_from, version_to, phases_done FROM prismicx.unfinished_steps WHERE system_id = $1
 
 -- name: add_trial
 INSERT INTO prismicx.version_trials (version_id, shape, shape_hash, snapshot, locks, milliseconds, tried_at)

@@ -168,7 +168,8 @@ def opening_statements(place: Place) -> list[str]:
 def run(place: Place, script: str) -> str:
     """A script as the owner of the schema and as nobody else, for one who is the login; see `making`."""
     path = literal(f'SET LOCAL search_path = "{place.schema}"')
-    statements = f"ARRAY[{path}, {_statements(with_schema(script, place.schema))}]::pg_catalog.text[]"
+    texts = ", ".join(literal(with_schema(statement, place.schema)) for statement in _statements(script))
+    statements = f"ARRAY[{path}, {texts or literal('')}]::pg_catalog.text[]"
     return (
         f'SELECT {_RUNNERS}."{place.owner}"({statements}); '
         # Nothing after the script finds names where the script says.
@@ -188,13 +189,19 @@ def lacks_runner(error: Exception) -> bool:
 
 
 @lru_cache(maxsize=512)
-def _statements(script: str) -> str:
-    """The statements of a script as literals."""
+def _statements(script: str) -> tuple[str, ...]:
+    """The statements of a script, which says ``${schema}``: one for all tenants."""
+    plain, _ = with_placeholder(script)  # as long as the script, and the grammar can read it
     try:
-        found = postgast.split(script)
+        pieces = postgast.split(plain)
     except PgQueryError:
-        found = [script]  # the server will say what is wrong with it
-    return ", ".join(map(literal, found)) or "''"
+        return (script,)  # the server will say what is wrong with it
+    found, end = [], 0
+    for piece in pieces:
+        begin = plain.index(piece, end)
+        end = begin + len(piece)
+        found.append(script[begin:end])
+    return tuple(found)
 
 
 def literal(text: str | None) -> str:

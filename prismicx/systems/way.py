@@ -41,6 +41,12 @@ def phases_of_way(
     ]  # fmt: skip
 
 
+def phases_left(phases: Sequence[Phase], done: int) -> Sequence[Phase]:
+    """Those of the phases of a way that are not done. Where more are done than its first step has, what was begun is
+    another step: then all, of which the ledger refuses the first, since the tenant is between two versions."""
+    return phases if phases and done >= phases[0].of else phases[done:]
+
+
 def removal(system_id: str, version: str | None, guard: str | None = None) -> Phase:
     """The phase that removes an installed version, its schema and everything in it; None for what was never installed
     to its end."""

@@ -99,6 +99,18 @@ def test_a_refusal_is_told_by_the_exit_code(prismicx: Prismicx) -> None:
     prismicx("system", "upgrade", "shop", "--tenant", "ann", "--tenant", "bob")  # they are there: nothing is wrong
 
 
+def test_one_that_was_named_and_left_out_is_told_by_the_exit_code(prismicx: Prismicx, tmp_path: Path) -> None:
+    scripts = (("CREATE TABLE a (b int);", None), ("ALTER TABLE a ADD COLUMN c int;", None))
+    prismicx("system", "publish", str(make_package(tmp_path / "pair", "pair", *scripts)))
+    named = ("--tenant", "ann", "--tenant", "bob")
+    prismicx("system", "install", "pair", "--version", "1.0", *named)
+    prismicx("tenant", "suspend", "bob")
+    done = json.loads(prismicx("system", "upgrade", "pair", *named, "--json", check=5).stdout)
+    assert (done["done"], [item["code"] for item in done["blocked"]]) == (1, ["tenant.suspended"])
+    prismicx("tenant", "resume", "bob")
+    assert json.loads(prismicx("system", "upgrade", "pair", *named, "--json").stdout)["done"] == 1
+
+
 def test_the_limits_hold_for_one_tenant(prismicx: Prismicx) -> None:
     program = "SELECT pg_sleep(0.3);"
     folder = prismicx.data.parent / "slow"
