@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import asyncpg
@@ -37,6 +37,9 @@ _LIMITS = Limits(lock=5_000, statement=600_000)
 _PATIENCE = 60
 """Seconds to wait for another trial of a system of the same type."""
 _SHOWN = 5
+
+_MODES = ("ShareUpdateExclusiveLock", "ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock")
+"""The modes that a trial tells of, the weakest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +196,8 @@ async def _perform(connection: Connection, place: Place, release: Release, scrip
     begin = 0
     for phase in phases_of_step(None, None, script):
         try:
-            held |= {item.table: item for item in await _take(connection, place, phase)}
+            for item in await _take(connection, place, phase):
+                held[item.table] = _both(held.get(item.table, item), item)
         except asyncpg.PostgresError as error:
             at = _begin_of_failed(phase, place, error)
             line = "" if at is None else f":{source.line + script.count(chr(10), 0, begin + at)}"
@@ -204,6 +208,12 @@ async def _perform(connection: Connection, place: Place, release: Release, scrip
             ) from error
         begin += len(phase.script)  # phases are the script, to the letter
     return sorted(held.values(), key=lambda item: item.table)
+
+
+def _both(one: Held, other: Held) -> Held:
+    """What two phases do to a table: the stronger lock is what others wait for."""
+    stronger = max(one, other, key=lambda item: _MODES.index(item.mode))
+    return replace(stronger, rewrites=one.rewrites or other.rewrites)
 
 
 async def _take(connection: Connection, place: Place, phase: Phase) -> list[Held]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from prismicx import InvalidInput, Platform
-from tests.support import make_package
+from prismicx.settings import Settings
+from tests.support import administrator, make_package
 
 Id = Callable[[], str]
 
@@ -35,3 +37,35 @@ async def test_the_line_of_the_statement_that_fails_is_told(
         await px.catalogue.publish(make_package(tmp_path, new_id(), (script, None), kind="trials"))
     assert caught.value.code == "package.trial"
     assert f"0001_step.up.sql:{line}: 1.0: " in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("script", "mode", "rewrites"),
+    [
+        (
+            "ALTER TABLE t ADD b int; CREATE INDEX CONCURRENTLY i ON t (b); CREATE INDEX j ON t (b)",
+            "AccessExclusive",
+            False,
+        ),
+        ("CREATE INDEX CONCURRENTLY i ON t (a); ALTER TABLE t ADD b int", "AccessExclusive", False),
+        ("CREATE INDEX j ON t (a); CREATE INDEX CONCURRENTLY i ON t (a)", "Share", False),
+        ("CREATE INDEX CONCURRENTLY i ON t (a)", "ShareUpdateExclusive", False),
+        (
+            "ALTER TABLE t ALTER a TYPE text; CREATE INDEX CONCURRENTLY i ON t (a); DROP TABLE t",
+            "AccessExclusive",
+            True,
+        ),
+    ],
+)
+async def test_the_strongest_lock_of_all_phases_is_told(
+    px: Platform, settings: Settings, new_id: Id, tmp_path: Path, script: str, mode: str, rewrites: bool
+) -> None:
+    system = new_id()
+    scripts = ("CREATE TABLE t (a int)", None), (script, None)
+    await px.catalogue.publish(make_package(tmp_path, system, *scripts, kind="trials"))
+    admin = await administrator(settings, "management_system_repository")
+    text = await admin.fetchval(
+        "SELECT locks::text FROM prismicx.version_trials WHERE version_id = $1", f"{system}:2.0"
+    )
+    await admin.close()
+    assert json.loads(text)["up"]["locks"] == [{"table": "t", "mode": f"{mode}Lock", "rewrites": rewrites}]
