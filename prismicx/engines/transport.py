@@ -278,14 +278,17 @@ def _mongo_options(url: str) -> Mapping[str, str]:
 
 def _postgres_hosts(parts: SplitResult, options: Mapping[str, str]) -> Iterator[Host]:
     """The hosts that the driver will try: of the URL, else of the environment, else of this machine."""
+    if "service" in options:
+        raise ValueError("it names a service, whose file may name any host; name the host in the URL")
     # The driver parts the login from the hosts at the first '@'.
     before, at, after = parts.netloc.partition("@")
     if named := (after if at else before):
         yield from (_host(name, 5432) for name in named.split(","))
         return
-    named = options.get("host") or os.environ.get("PGHOST", "")
-    if not named and (options.get("service") or os.environ.get("PGSERVICE")):
-        named = "service"  # its file may name any host
+    named = options.get("host", "")
+    if not named and os.environ.get("PGSERVICE"):
+        raise ValueError("it names no host, and PGSERVICE a service, whose file may; name the host in the URL")
+    named = named or os.environ.get("PGHOST", "")
     ports = options.get("port", "5432").split(",")
     for number, name in enumerate(named.split(",") if named else ()):
         yield _host(name, int(ports[number] if number < len(ports) else ports[0]))

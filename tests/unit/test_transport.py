@@ -108,8 +108,6 @@ def test_sockets_and_hosts_among_the_options_of_this_machine(url: str, monkeypat
         ("postgresql:///db?host=db.internal", {}),
         ("postgresql:///db?host=localhost,db.internal&port=1,2", {}),
         ("postgresql:///db", {"PGHOST": "localhost,db.internal"}),
-        ("postgresql:///db", {"PGSERVICE": "main"}),
-        ("postgresql:///db?service=main", {}),
         ("postgresql://ada:w@db.internal@127.0.0.1/db", {}),  # the driver parts at the first '@'
     ],
 )
@@ -117,6 +115,34 @@ def test_a_host_that_hides_is_found(url: str, environment: dict[str, str], monke
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert of_postgres(STRICT.postgres(url)).level == "verify-full"
+
+
+@pytest.mark.parametrize(
+    ("url", "environment"),
+    [
+        ("postgresql://u:p@/postgres?service=prod", {}),
+        ("postgresql://u:p@/postgres?service=prod", {"PGHOST": "127.0.0.1"}),
+        ("postgresql://u:p@127.0.0.1/postgres?service=prod", {}),
+        ("postgresql://u:p@/postgres", {"PGSERVICE": "prod"}),
+        ("postgresql://u:p@/postgres", {"PGSERVICE": "prod", "PGHOST": "127.0.0.1"}),
+    ],
+)
+def test_a_service_is_refused_as_its_file_may_name_any_host(
+    url: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(Unavailable, match="whose file may") as caught:
+        STRICT.postgres(url)
+    assert caught.value.code == "postgres.url_invalid"
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:p@127.0.0.1/db", "postgresql:///db?host=/run/postgresql"])
+def test_a_service_of_the_environment_does_not_matter_where_the_url_names_the_host(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSERVICE", "prod")
+    assert STRICT.postgres(url) == url
 
 
 def test_a_proxy_counts_as_a_host() -> None:
