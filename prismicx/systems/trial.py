@@ -101,11 +101,11 @@ async def try_package(connection: Connection, names: Names, package: Package, ad
                     await _back_and_again(connection, place, release, before, trial)
                 trials.append(trial)
             before = trial.definitions.shape
-        scripts: list[str] = []
+        pure = True
         wanted = {trial.version: trial for trial in trials}
         for release in package.releases:
-            scripts.append(release.migration.up)
-            if release.version in wanted and is_pure(scripts):
+            pure = pure and is_pure([release.migration.up])  # as is then all that leads there
+            if pure and release.version in wanted:
                 trial = wanted[release.version]
                 trial.snapshot = await snapshot_of(connection, place, trial.definitions, trial.content, _LIMITS)
     return trials

@@ -10,6 +10,8 @@ import pytest
 
 from prismicx import InvalidInput, Platform
 from prismicx.settings import Settings
+from prismicx.systems import trial
+from prismicx.systems.snapshot import is_pure
 from tests.support import administrator, make_package
 
 Id = Callable[[], str]
@@ -69,3 +71,27 @@ async def test_the_strongest_lock_of_all_phases_is_told(
     )
     await admin.close()
     assert json.loads(text)["up"]["locks"] == [{"table": "t", "mode": f"{mode}Lock", "rewrites": rewrites}]
+
+
+async def test_a_history_is_read_once_however_many_versions_it_has(
+    px: Platform, settings: Settings, new_id: Id, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def noting(scripts: list[str]) -> bool:
+        read.extend(scripts)
+        return is_pure(scripts)
+
+    monkeypatch.setattr(trial, "is_pure", noting)
+    system = new_id()
+    scripts = [f"CREATE TABLE t{number} (a int)" for number in range(4)]
+    scripts[2] += "; INSERT INTO t2 VALUES (1)"
+    await px.catalogue.publish(make_package(tmp_path, system, *((script, None) for script in scripts), kind="trials"))
+    assert read == scripts[:3]
+    admin = await administrator(settings, "management_system_repository")
+    made = await admin.fetch(
+        "SELECT version_id FROM prismicx.version_trials WHERE version_id LIKE $1 AND snapshot IS NOT NULL ORDER BY 1",
+        f"{system}:%",
+    )
+    await admin.close()
+    assert [row["version_id"] for row in made] == [f"{system}:1.0", f"{system}:2.0"]
