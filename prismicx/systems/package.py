@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ FILE_LIMIT = 5 * 1024 * 1024
 
 VERSION_LIMIT = 20
 """Characters of a version (VARCHAR(20) in the reference)."""
+
+_NOTES_LIMIT = 100_000
 
 _FILE = re.compile(r"(\d+)_([A-Za-z0-9_-]+)\.(up|down)\.sql")
 _FIELDS = {"id", "type", "name", "vendor", "description", "versions"}
@@ -141,21 +143,34 @@ def _release(check: Checker, item: Any, migrations: dict[int, Migration]) -> Rel
         raise check.wrong(f"schema_version of {version}", number, "use the number of its migration")
     if number not in migrations:
         raise check.wrong(f"schema_version of {version}", number, f"there is no migrations/{number:04d}_….up.sql")
-    released = item.get("release_date")
-    if not isinstance(released, date):
-        raise check.wrong(f"release_date of {version}", released, "give a date such as 2026-02-03")
-    moment = released if isinstance(released, datetime) else datetime(released.year, released.month, released.day)
     where = f" of {version}"
     return Release(
         version,
         number,
-        moment.replace(tzinfo=None),
-        item.get("release_notes"),
+        _released(check, item, where),
+        check.text(item, "release_notes", _NOTES_LIMIT, where) if "release_notes" in item else None,
         read_dependencies(check, item, where),
         read_compatibility(check, item, where),
         read_declaration(check, item, where),
         migrations[number],
     )
+
+
+def _released(check: Checker, item: dict[str, Any], where: str) -> datetime:
+    """When a version was released, in UTC as the reference keeps it; a time without an offset is one of UTC."""
+    released = item.get("release_date")
+    if not isinstance(released, date):
+        raise check.wrong(f"release_date{where}", released, "give a date such as 2026-02-03")
+    if not isinstance(released, datetime):
+        return datetime(released.year, released.month, released.day)
+    if released.tzinfo is None:
+        return released
+    try:
+        return released.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError as error:
+        raise check.wrong(
+            f"release_date{where}", str(released), "give a time from the year 1 to 9999 in UTC"
+        ) from error
 
 
 def _migrations(folder: Path) -> dict[int, Migration]:

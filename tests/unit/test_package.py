@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,9 @@ def remove(name: str) -> object:
         (break_manifest("schema_version = 2", "schema_version = 3"), "package.invalid", "3"),
         (break_manifest("schema_version = 1", 'schema_version = "1"'), "package.invalid", "schema_version"),
         (break_manifest("2026-01-02", '"soon"'), "package.invalid", "soon"),
+        (break_manifest("2026-01-02", "0001-01-01T00:00:00+05:00"), "package.invalid", "release_date of 1.0.0"),
+        (break_manifest('"More"', "5"), "package.invalid", "release_notes of 1.10.0"),
+        (break_manifest('"More"', '"a\\u0000b"'), "package.invalid", "release_notes of 1.10.0"),
         (break_manifest('{ crm = ">=1.0" }', '"crm"'), "package.invalid", "dependencies"),
         (break_manifest('{ crm = ">=1.0" }', '{ crm = ">>1" }'), "package.invalid", "crm in dependencies of 1.10.0"),
         (break_manifest('{ crm = ">=1.0" }', '{ crm = " " }'), "package.invalid", "version specifiers"),
@@ -129,6 +133,20 @@ def test_what_is_wrong_is_named(folder: Path, change: object, code: str, word: s
         package.read(folder)
     assert caught.value.code == code
     assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("2026-01-02", datetime(2026, 1, 2)),
+        ("2026-01-02T03:04:05", datetime(2026, 1, 2, 3, 4, 5)),
+        ("2026-01-02T00:00:00Z", datetime(2026, 1, 2)),
+        ("2026-01-02T00:00:00+05:00", datetime(2026, 1, 1, 19)),
+    ],
+)
+def test_the_time_of_a_release_is_kept_in_utc(folder: Path, written: str, expected: datetime) -> None:
+    (folder / "system.toml").write_text(MANIFEST.replace("2026-01-02", written))
+    assert package.read(folder).releases[0].release_date == expected
 
 
 def test_the_folder_must_have_migrations(tmp_path: Path) -> None:
