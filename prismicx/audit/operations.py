@@ -35,11 +35,12 @@ class Left:
 
 OPERATIONS: dict[str, Operation] = {
     "db.apply": Operation(
-        "The reference was applied, and something changed", "after", "", ("changes", "release", "reset_credentials")
+        "The reference is applied, also where there is no trail yet that could be written before",
+        "around", "", ("changes", "release", "reset_credentials"),
     ),
     "credentials.show": Operation("The URLs with the administrators' logins are shown", "after"),
-    "credentials.rotate": Operation("Services get other logins and passwords", "after"),
-    "credentials.retire": Operation("The logins from before a rotation are ended", "after"),
+    "credentials.rotate": Operation("Services get other logins and passwords", "around"),
+    "credentials.retire": Operation("The logins from before a rotation are ended", "around"),
     "isolation.verify": Operation("The platform was attacked, as a check", "after", "", ("attempts", "through")),
     "tenant.create": Operation("A tenant is made, or finished", "around", "", ("isolation",)),
     "tenant.update": Operation("What is known of a tenant is changed", "around"),
