@@ -115,7 +115,10 @@ class Tasks:
                     writer = await self._sealer.writer()  # many batches may take longer than a rotated key is kept
                 await collection.insert_many([_sealed(document, keys, writer) for document, keys in batch])
             except (PrismicXError, PyMongoError) as error:
-                raise await _partly(collection, documents, begin, error) from error
+                told = await _partly(collection, documents, begin, error)
+                if told is None:
+                    raise
+                raise told from error
         return [task_of(document) for document in documents]
 
     async def get(self, task_id: uuid.UUID | str) -> Task:
@@ -244,12 +247,12 @@ def _given(tasks: object) -> list[NewTask]:
 
 async def _partly(
     collection: ScopedCollection, documents: Sequence[Mapping[str, Any]], done: int, error: Exception
-) -> Exception:
-    """The error that tells how far enqueuing came, where the batch after those that are done failed; that batch's own
-    error where nothing was enqueued."""
+) -> Unavailable | None:
+    """The error that tells how far enqueuing came, where the batch after those that are done failed with another; None
+    where nothing was enqueued."""
     count, least = len(documents), ""
     if count == 1:
-        return error
+        return None
     moment = documents[0]["created_at"].isoformat().replace("+00:00", "Z")
     try:
         # One after another they are written, so those of the batch that are there are its first ones.
@@ -263,7 +266,7 @@ async def _partly(
             "ones given are there; enqueue the others only; blank lines do not count"
         )
     if not done:
-        return error
+        return None
     words = error.message if isinstance(error, PrismicXError) else str(error)
     return Unavailable("task.partly_enqueued", f"{least}{done:,} of {count:,} tasks were enqueued: {words}", remedy)
 
