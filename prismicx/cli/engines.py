@@ -96,6 +96,12 @@ def doctor_command(door: Door) -> None:
 
 def _serve(door: Door) -> None:
     settings = door.settings
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    # The API's server, too, raises the signal again when it is done: without this the process would end at once.
+    signal.signal(signal.SIGTERM, end)
     if api.installed():
         api.stop(settings)
         port = api.choose_port(settings)
@@ -105,11 +111,6 @@ def _serve(door: Door) -> None:
         return
     _show_state(door, False)
     door.tell("Ctrl-C stops everything")
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
     signal.pause()
 
 

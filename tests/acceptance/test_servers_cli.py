@@ -6,10 +6,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
+import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import asyncpg
 import pytest
 from pymongo import MongoClient
 
+from prismicx.engines.embedded.process import Server
 from tests.acceptance.conftest import COMMAND, Prismicx
 
 
@@ -101,6 +105,34 @@ def test_without_a_word_everything_is_in_the_working_directory(tmp_path: Path) -
         assert stat.S_IMODE((tmp_path / ".prismicx").stat().st_mode) == 0o700
     finally:
         assert "postgres" in run("down")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_up_in_the_foreground_stops_everything(tmp_path: Path, number: signal.Signals) -> None:
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("PRISMICX_")}
+    words = [COMMAND, "up", "--data", tmp_path / "data"]
+    run = tmp_path / "data" / "run"
+    with subprocess.Popen(words, env=environ, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as up:
+        assert up.stdout is not None
+        try:
+            for line in up.stdout:
+                if line.startswith(b"data "):  # the last one, when everything is there
+                    break
+            records = [run / f"{name}.json" for name in ("postgres", "mongo", "keys", "api")]
+            while not records[-1].exists():
+                assert up.poll() is None
+                time.sleep(0.05)
+            servers = [Server(**json.loads(record.read_text())) for record in records]
+            assert all(server.alive() for server in servers)
+            with suppress(urllib.error.URLError):  # it may be just about to listen
+                urllib.request.urlopen(f"http://127.0.0.1:{servers[-1].port}/health/live", timeout=5).close()
+            up.send_signal(number)
+            up.communicate(timeout=60)
+            assert not any(server.alive() for server in servers)
+            assert not any(record.exists() for record in records)
+        finally:
+            up.kill()
+            Prismicx(tmp_path / "data")("down", check=None)
 
 
 def test_a_second_up_finds_everything_in_place(prismicx: Prismicx) -> None:
