@@ -114,7 +114,10 @@ def check_document(code: str, label: str, value: Any, limit: int = JSON_LIMIT) -
         elif isinstance(part, (list, tuple)):
             pending += part
         elif isinstance(part, int) and not -(2**63) <= part < 2**63:
-            raise InvalidInput(code, f"{label} holds {quoted(part)}", "give whole numbers of at most 64 bits, or texts")
+            # Not the number itself: it may be secret.
+            raise InvalidInput(
+                code, f"{label} holds a number of more than 64 bits", "give whole numbers of at most 64 bits, or texts"
+            )
 
 
 def check_file(code: str, source: TextIO, limit: int) -> str:

@@ -47,10 +47,14 @@ class PreferenceType:
     secret: bool
     registered_at: datetime
 
-    def problem(self, value: Any) -> str:
-        """What of a value breaks the schema, in words; empty where nothing does. Of a secret one it tells no value."""
+    def problem(self, value: Any, secret: bool = False) -> str:
+        """What of a value breaks the schema, in words; empty where nothing does. Of a secret one it tells no value.
+
+        Args:
+            secret: it is secret, though the key is registered as none.
+        """
         found = problem_of(self.schema, value)
-        return "it breaks the schema" if found and self.secret else found
+        return "it breaks the schema" if found and (secret or self.secret) else found
 
 
 class KnownTypes:
@@ -61,8 +65,11 @@ class KnownTypes:
         self.secret = frozenset(item.key for item in types if item.secret)
         self.defaults: Mapping[str, Any] = {item.key: item.default for item in types if item.default is not None}
 
-    def check(self, key: str, value: Any) -> str:
+    def check(self, key: str, value: Any, *, secret: bool = False) -> str:
         """The value as JSON, if it is what the key may have.
+
+        Args:
+            secret: tell no value, as of a key that is registered as secret.
 
         Raises:
             InvalidInput: ``preference.invalid``.
@@ -70,7 +77,7 @@ class KnownTypes:
         label = f"the preference {key}"
         text = check_json(INVALID, label, value)
         registered = self._types.get(key)
-        problem = registered.problem(value) if registered is not None else ""
+        problem = registered.problem(value, secret) if registered is not None else ""
         if registered is not None and problem:
             raise InvalidInput(INVALID, f"{label}: {problem}", f"its schema is {json.dumps(registered.schema)[:300]}")
         check_plain(INVALID, label, value)

@@ -101,16 +101,19 @@ class Preferences:
         """
         user = check_user_id(user_id)
         if not isinstance(values, Mapping) or not 0 < len(values) <= _MANY:
-            raise InvalidInput(INVALID, f"the preferences are {quoted(values)}", f"give 1 to {_MANY} values by key")
+            found = f"are {len(values):,}" if isinstance(values, Mapping) else f"are a {type(values).__name__}"
+            raise InvalidInput(INVALID, f"the preferences {found}", f"give 1 to {_MANY} values by key")
         types = await self._types.known()
-        texts = {check_key(key): types.check(key, value) for key, value in values.items()}
-        marked = set(texts) if secret else types.secret & texts.keys()
+        keys = [check_key(key) for key in values]
+        marked = set(keys) if secret else types.secret & {*keys}
         if marked:
             await self._sealer.writer()  # no transaction waits for the key service
         async with self._open_sql() as sql:
             await _lock(sql, user)
             # By a statement of its own: it sees what whoever had the lock before has set.
-            marked = marked.union(row["key"] for row in await sql.fetch(queries.secrets, user, list(texts)))
+            marked = marked.union(row["key"] for row in await sql.fetch(queries.secrets, user, keys))
+            # Only now is it known of which values an error may tell.
+            texts = {key: types.check(key, values[key], secret=key in marked) for key in keys}
             if marked:
                 writer = await self._sealer.writer()
                 texts.update({key: json.dumps(writer.seal(user, key, values[key])) for key in marked})
@@ -141,6 +144,8 @@ class Preferences:
             Unavailable, Conflict, Denied: ``keys.*`` when it is secret and cannot be opened or sealed.
         """
         user, wanted = check_user_id(user_id), check_key(key)
+        if not isinstance(patch, Mapping):
+            raise InvalidInput(INVALID, f"the patch is a {type(patch).__name__}", "give a JSON object")
         check_object(INVALID, "the patch", patch)
         types, defaults = await self._types.known(), await self._defaults()
         async with self._open_sql() as sql:
@@ -151,7 +156,7 @@ class Preferences:
             if rows and is_sealed(held):
                 held = await self._sealer.open(user, wanted, held)
             merged = _merged(held, patch)
-            text = types.check(wanted, merged)
+            text = types.check(wanted, merged, secret=secret)
             if secret:
                 text = json.dumps(await self._sealer.seal(user, wanted, merged))
             await sql.execute(queries.set, user, utc_now(), [wanted], [text])

@@ -107,6 +107,32 @@ async def test_secret_preferences(px: Platform, settings: Settings, tenant_id: s
         assert await scope.preferences.list(ada) == {**held, "pin": 4}
 
 
+async def test_no_error_tells_a_secret_preference_whose_key_is_registered_as_none(px: Platform, tenant_id: str) -> None:
+    key = f"pin-{secrets.token_hex(3)}"
+    await px.preference_types.register(key, {"type": ["integer", "object"], "additionalProperties": {"type": "string"}})
+    async with px.tenant(tenant_id) as scope:
+        ada, bob = (await user(scope)).id, (await user(scope)).id
+        held = {"a": SECRET}
+        await scope.preferences.set(ada, {key: held}, secret=True)
+        await px.preference_types.register(key, {"type": "integer"})  # what is stored already stays
+        attempts = {
+            "set as secret": scope.preferences.set(bob, {key: SECRET}, secret=True),
+            "set what is sealed": scope.preferences.set(ada, {key: SECRET}),
+            "merge into what is sealed": scope.preferences.merge(ada, key, {"b": "c"}),
+            "merge no object": scope.preferences.merge(ada, key, SECRET),  # type: ignore[arg-type]
+            "set too many": scope.preferences.set(bob, {f"k{n}": SECRET for n in range(1001)}, secret=True),
+            "set no mapping": scope.preferences.set(bob, [SECRET], secret=True),  # type: ignore[arg-type]
+        }
+        for how, attempt in attempts.items():
+            with pytest.raises(InvalidInput) as caught:
+                await attempt
+            assert caught.value.code == "preference.invalid" and SECRET not in str(caught.value), how
+        assert await scope.preferences.list(ada) == {key: held}
+        assert await scope.preferences.list(bob) == {}
+        with pytest.raises(InvalidInput, match="'plain' is not of type"):  # of what is no secret the value is told
+            await scope.preferences.set(bob, {key: "plain"})
+
+
 async def test_equal_secrets_of_two_tenants_do_not_look_equal(px: Platform, settings: Settings, new_id: Id) -> None:
     hashes = []
     for tenant in (new_id(), new_id()):

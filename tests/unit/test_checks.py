@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prismicx.checks import check_changes, check_file, check_id, check_json, check_moment, check_object, check_text
+from prismicx.checks import (
+    check_changes,
+    check_document,
+    check_file,
+    check_id,
+    check_json,
+    check_moment,
+    check_object,
+    check_text,
+)
 from prismicx.errors import InvalidInput, quoted, several
 
 anything = st.recursive(
@@ -141,6 +150,14 @@ def test_a_number_too_long_to_be_shown_is_refused_all_the_same(value: Any) -> No
     for check in (check_id, check_moment, check_object):
         with pytest.raises(InvalidInput):
             check("x.y", "it", value)
+
+
+def test_a_number_that_mongodb_does_not_store_is_refused_and_not_told() -> None:
+    check_document("x.y", "it", {"pin": 2**63 - 1})
+    for pin in (2**63, -(2**63) - 1):
+        with pytest.raises(InvalidInput, match="more than 64 bits") as caught:
+            check_document("x.y", "it", {"a": [{"pin": pin}]})
+        assert str(pin) not in str(caught.value)
 
 
 def test_several_are_told_and_how_many_more() -> None:
