@@ -240,6 +240,8 @@ class TenantScope:
         if self._insights is None:
             if self.tenant.placement == "dedicated":
                 url = await self._platform._connection_string(self._entry)
+                if self._insights is not None:
+                    return self._insights  # another one was faster, and it is held once
                 client = self._platform._mongo.hold(url)
                 self._held = url
             else:

@@ -14,6 +14,7 @@ from prismicx import Conflict, InvalidInput, NotFound, Platform, PrismicXError
 from prismicx.engines import mongo
 from prismicx.engines.endpoints import locate
 from prismicx.names import Names
+from prismicx.platform import open_platform
 from prismicx.reference.verify import verify
 from prismicx.settings import Settings
 from tests.support import add_user, insight
@@ -62,6 +63,16 @@ async def test_a_dedicated_tenant_has_everything_of_its_own(px: Platform, settin
     assert (found["roles"], found["view"], found["own database"]) == (2, 1, True)
     assert found["held by"] == made.database == Names(settings.namespace).tenant_database(tenant)
     assert found["document"]["database_config"]["type"] == "dedicated"
+
+
+async def test_many_first_uses_at_once_hold_the_tenants_client_once(settings: Settings, pair: tuple[str, str]) -> None:
+    async with open_platform(settings) as px:
+        async with px.tenant(pair[0]) as scope:
+            found = await asyncio.gather(*(scope.collection("user_insights") for _ in range(5)))
+            assert all(item is found[0] for item in found)
+            (held,) = px._mongo._tenants.values()
+            assert held.users == 1
+        assert held.users == 0
 
 
 async def test_shared_tenants_fill_one_database_then_the_next(px: Platform, settings: Settings, new_id: Id) -> None:
