@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +19,11 @@ from prismicx.engines.embedded.directory import DataDirectory
 from prismicx.engines.endpoints import locate_keys
 from prismicx.keys import root, server
 from prismicx.keys.client import Keys
+from prismicx.keys.names import check_name
 from prismicx.keys.root import RootKey
 from prismicx.keys.store import Store, check_free
 from prismicx.keys.tokens import OPERATIONS, ROLES, Tokens
+from prismicx.keys.uselog import UseLog, changing
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -60,6 +63,9 @@ def init(door: Door, store: Path | None, root_key_file: Path | None, passphrase_
         root.make_file(root_key_file)
         door.tell(f"made {root_key_file}: keep it apart from the backups of the store")
     Store.create(path, root.choose(root_key_file, passphrase_file))
+    log = UseLog(path / server.LOG)  # there was no place for it before
+    log.write(actor=_actor(door), operation="init", result="done")
+    log.close()
     door.show({"store": str(path)}, pairs)
 
 
@@ -120,9 +126,10 @@ def reseal(door: Door, store: Path | None, root_key_file: Path | None, passphras
            new_root_key_file: Path | None, new_passphrase_file: Path | None) -> None:  # fmt: skip
     """Put a store under another root key. Backups of it stay under the old one."""
     opened = Store.open(_path(door, store), _root(door, root_key_file, passphrase_file))
-    if new_root_key_file is not None and not new_root_key_file.exists():
-        root.make_file(new_root_key_file)
-    opened.reseal(root.choose(new_root_key_file, new_passphrase_file))
+    with _logged(door, opened.path, "reseal"):
+        if new_root_key_file is not None and not new_root_key_file.exists():
+            root.make_file(new_root_key_file)
+        opened.reseal(root.choose(new_root_key_file, new_passphrase_file))
     door.show({"resealed": str(opened.path)}, pairs)
 
 
@@ -141,7 +148,9 @@ def token() -> None:
 def create(door: Door, name: str, store: Path | None, root_key_file: Path | None, passphrase_file: Path | None,
            role: str | None, allow: tuple[str, ...], keys: tuple[str, ...]) -> None:  # fmt: skip
     """Make a token; it is shown once."""
-    made = _tokens(door, store, root_key_file, passphrase_file).create(name, (*ROLES.get(role or "", ()), *allow), keys)
+    tokens, operations = _tokens(door, store, root_key_file, passphrase_file), (*ROLES.get(role or "", ()), *allow)
+    with _logged(door, _path(door, store), "token.create", name=check_name(name)):
+        made = tokens.create(name, operations, keys)
     door.show({"token": made}, lambda data: click.echo(data["token"]))
 
 
@@ -164,7 +173,9 @@ def list_command(door: Door, store: Path | None, root_key_file: Path | None, pas
 @of_store
 def revoke(door: Door, name: str, store: Path | None, root_key_file: Path | None, passphrase_file: Path | None) -> None:
     """Let a token be used no more, at once."""
-    _tokens(door, store, root_key_file, passphrase_file).revoke(name)
+    tokens = _tokens(door, store, root_key_file, passphrase_file)
+    with _logged(door, _path(door, store), "token.revoke", name=check_name(name)):
+        tokens.revoke(name)
     door.show({"revoked": name}, pairs)
 
 
@@ -178,3 +189,14 @@ def _root(door: Door, root_key_file: Path | None, passphrase_file: Path | None) 
 
 def _tokens(door: Door, store: Path | None, root_key_file: Path | None, passphrase_file: Path | None) -> Tokens:
     return Tokens(Store.open(_path(door, store), _root(door, root_key_file, passphrase_file)))
+
+
+def _logged(door: Door, store: Path, operation: str, **entry: str) -> AbstractContextManager[None]:
+    """Have a change in the log of uses, since a key service has no audit trail."""
+    return changing(store / server.LOG, actor=_actor(door), operation=operation, **entry)
+
+
+def _actor(door: Door) -> str:
+    from prismicx.audit.values import check_actor, default_actor
+
+    return check_actor(door.settings.actor) if door.settings.actor else default_actor()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from prismicx.errors import Unavailable
+from prismicx.errors import PrismicXError, Unavailable
 from prismicx.keys import files
 
 
@@ -55,3 +57,24 @@ class UseLog:
             fresh = files.open_log(self._path)
             os.close(self._descriptor)
             self._descriptor = fresh
+
+
+@contextmanager
+def changing(path: Path, **entry: Any) -> Iterator[None]:
+    """Log what the block changes without the service: before it begins, and how it ended, whatever ended it.
+
+    Raises:
+        Unavailable: as `UseLog`; then nothing was changed, unless the log became unwritable meanwhile.
+    """
+    log = UseLog(path)
+    try:
+        log.write(**entry, result="begun")
+        try:
+            yield
+        except BaseException as error:
+            reason = error.code if isinstance(error, PrismicXError) else type(error).__name__
+            log.write(**entry, result="refused" if isinstance(error, PrismicXError) else "failed", reason=reason)
+            raise
+        log.write(**entry, result="done")
+    finally:
+        log.close()

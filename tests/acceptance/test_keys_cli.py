@@ -123,7 +123,7 @@ def test_the_root_key_of_the_environment_and_a_passphrase(
 
 
 def test_bad_input_is_refused_and_changes_nothing(command: Prismicx, store: list[str], tmp_path: Path) -> None:
-    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file() and file.name != "use.log"}
     other = tmp_path / "other.key"
     other.write_text("B" * 43 + "=")
     other.chmod(0o600)
@@ -166,6 +166,36 @@ def test_a_damaged_key_is_found(command: Prismicx, store: list[str], serve: Serv
     found = json.loads(command("key", "check", *store, "--json", check=1).stdout)
     assert found["keys"] == 2
     assert "acme.key is cut or changed" in found["damaged"][0]
+
+
+def test_changes_of_the_store_and_its_tokens_are_logged(command: Prismicx, store: list[str], tmp_path: Path) -> None:
+    made = command.json("key", "token", "create", "all", "--role", "sealing", *store)["token"]
+    command.error("key", "token", "create", "all", "--role", "sealing", *store, code=4)
+    command("key", "token", "revoke", "all", *store)
+    command("key", "reseal", *store, "--new-root-key-file", str(tmp_path / "next.key"))
+    log = (tmp_path / "store" / "use.log").read_text()
+    entries = [json.loads(line) for line in log.splitlines()]
+    assert [(one["operation"], one.get("name"), one["result"], one.get("reason")) for one in entries] == [
+        ("init", None, "done", None),
+        ("token.create", "all", "begun", None),
+        ("token.create", "all", "done", None),
+        ("token.create", "all", "begun", None),
+        ("token.create", "all", "refused", "keys.token_exists"),
+        ("token.revoke", "all", "begun", None),
+        ("token.revoke", "all", "done", None),
+        ("reseal", None, "begun", None),
+        ("reseal", None, "done", None),
+    ]
+    assert all("@" in one["actor"] and one["time"] for one in entries)
+    assert made not in log
+    (tmp_path / "store" / "use.log").chmod(0o644)
+    error = command.error(
+        "key", "token", "create", "more", "--role", "sealing", *store[:3], str(tmp_path / "next.key"), code=6
+    )
+    assert error["code"] == "keys.exposed"
+    (tmp_path / "store" / "use.log").chmod(0o600)
+    listed = command.json("key", "token", "list", *store[:3], str(tmp_path / "next.key"))["tokens"]
+    assert [one["name"] for one in listed] == ["all"]
 
 
 def test_a_store_is_put_under_another_root_key(command: Prismicx, store: list[str], tmp_path: Path) -> None:
