@@ -20,6 +20,7 @@ from prismicx.tenants.values import Entry, Tenant
 if TYPE_CHECKING:
     from prismicx.categories.repository import Categories
     from prismicx.categories.transfer import CategoryTransfer
+    from prismicx.engines.mongo import Client
     from prismicx.extensions.repository import Extensions
     from prismicx.insights.repository import Insights
     from prismicx.platform import Platform
@@ -237,20 +238,20 @@ class TenantScope:
         return found if isinstance(found, Mapping) else {}
 
     async def _insights_collection(self) -> ScopedCollection:
+        if self.tenant.placement != "dedicated":
+            # Asked for each time: the credentials may have been rotated since.
+            return self._insights_by(await self._platform._mongo.service("insights"))
         if self._insights is None:
-            if self.tenant.placement == "dedicated":
-                url = await self._platform._connection_string(self._entry)
-                if self._insights is not None:
-                    return self._insights  # another one was faster, and it is held once
-                client = self._platform._mongo.hold(url)
-                self._held = url
-            else:
-                client = await self._platform._mongo.service("insights")
-            collection = client[self.tenant.database]["user_insights"]
-            self._insights = ScopedCollection(
-                collection, self.tenant_id, ["user_insights"], refused=self._trace.documents_refused
-            )
+            url = await self._platform._connection_string(self._entry)
+            if self._insights is not None:
+                return self._insights  # another one was faster, and it is held once
+            self._insights = self._insights_by(self._platform._mongo.hold(url))
+            self._held = url
         return self._insights
+
+    def _insights_by(self, client: Client) -> ScopedCollection:
+        collection = client[self.tenant.database]["user_insights"]
+        return ScopedCollection(collection, self.tenant_id, ["user_insights"], refused=self._trace.documents_refused)
 
     async def _close(self) -> None:
         held, self._held = self._held, None

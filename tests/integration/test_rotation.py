@@ -140,6 +140,7 @@ async def test_who_kept_a_login_that_was_ended_is_told_and_its_client_is_closed(
         first = await px._mongo.service("tasks")
         async with px.tenant("acme") as tenant:
             kept = await tenant.collection("tasks")
+            assert await (await tenant.collection("user_insights")).find_one() is None
             await rotate(mine, locate(mine), grace=None)
             second = await px._mongo.service("tasks")
             assert second is not first
@@ -151,7 +152,9 @@ async def test_who_kept_a_login_that_was_ended_is_told_and_its_client_is_closed(
             with pytest.raises(Unavailable) as told:  # many at once, so that some need a new connection
                 await asyncio.gather(*(kept.find_one() for _ in range(20)))
             assert told.value.code == "mongo.login_replaced"
-            assert await (await tenant.collection("tasks")).find_one() is None
+            for name in ("tasks", "user_insights"):
+                given = await tenant.collection(name)
+                assert await asyncio.gather(*(given.find_one() for _ in range(20))) == [None] * 20
         assert px._mongo._passed == []
         await asyncio.gather(*px._mongo._closing)
         with pytest.raises(InvalidOperation, match="after close"):
