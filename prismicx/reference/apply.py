@@ -301,6 +301,18 @@ async def ensure_role(admin: mongo.Database, service: Service, names: Names, sha
     return True
 
 
+async def widen_role(admin: mongo.Database, service: Service, names: Names, shared: Iterable[str]) -> bool:
+    """Give the role of a service what it lacks, beside all it has; True if it lacked anything. Not every server keeps
+    what two give at once: look again after True."""
+    login = names.service(service.name)
+    found = (await admin.command("rolesInfo", login, showPrivileges=True))["roles"]
+    held = {privileges_text([right]) for role in found for right in role.get("privileges", ())}
+    lacking = [right for right in privileges(service, names, shared) if privileges_text([right]) not in held]
+    if lacking:
+        await admin.command("grantPrivilegesToRole", login, privileges=lacking)
+    return bool(lacking)
+
+
 def privileges_text(held: list[dict[str, Any]] | None) -> str:
     """The rights in a form that compares: ``database.collection: actions``, sorted."""
     return "; ".join(

@@ -22,7 +22,7 @@ from prismicx.engines.mongo import USERS, Client, Mongo
 from prismicx.engines.postgres import Postgres
 from prismicx.errors import Conflict
 from prismicx.names import Names
-from prismicx.reference.apply import ensure_collection, ensure_role
+from prismicx.reference.apply import ensure_collection, shared_databases, widen_role
 from prismicx.reference.definitions import INSIGHTS, PLATFORM, collection, services
 from prismicx.sealing.fields import CONNECTION
 from prismicx.sealing.keysets import Keysets
@@ -198,10 +198,12 @@ class Provisioning:
 
         async def right() -> None:
             client = await self._mongo.service("registry")
-            databases = await self._registry.collection("tenant_databases")
-            rows = databases.find({"type": "shared"})
-            shared_databases = {name, *[row["database_name"] async for row in rows]}
-            await ensure_role(client[USERS], _INSIGHTS_SERVICE, self._names, shared_databases)
+            for _ in range(_TRIES):
+                # All of them, so that it is mended here when this took another's right away that was given meanwhile.
+                shared_ones = {name, *await shared_databases(client, self._names)}
+                if not await widen_role(client[USERS], _INSIGHTS_SERVICE, self._names, shared_ones):
+                    return
+            raise Conflict("tenant.changed", f"the rights on {name} are being changed all the time", "try again")
 
         return [("mongo_insights", insights), ("mongo_right", right) if shared else ("mongo_user", user)]
 

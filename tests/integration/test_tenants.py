@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from prismicx.names import Names
 from prismicx.platform import open_platform
 from prismicx.reference.verify import verify
 from prismicx.settings import Settings
+from prismicx.tenants import provisioning
 from tests.support import add_user, insight
 from tests.unit.test_names import BAD_IDS
 
@@ -90,6 +91,26 @@ async def test_shared_tenants_fill_one_database_then_the_next(px: Platform, sett
             assert all(next(iter(index["key"])) == "tenant_id" for index in indexes if index["name"] != "_id_")
 
 
+async def test_of_two_that_begin_databases_at_once_both_have_their_rights(
+    settings: Settings, new_id: Id, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One has read which databases there are, and writes when the next one has its right already."""
+    async with open_platform(replace(settings, shared_capacity=1)) as px:
+        read, nexts = provisioning.shared_databases, [new_id()]
+
+        async def later(*given: Any) -> Any:
+            found = await read(*given)
+            if nexts:
+                await px.tenants.create(nexts.pop(), name="Next", isolation="shared")
+            return found
+
+        monkeypatch.setattr(provisioning, "shared_databases", later)
+        for count in (1, 6):
+            await asyncio.gather(*(px.tenants.create(new_id(), name="T", isolation="shared") for _ in range(count)))
+            report = await verify(settings, locate(settings))
+            assert report.ok, report.as_json()
+
+
 async def test_the_registry_and_the_catalogues_agree_afterwards(px: Platform, settings: Settings, new_id: Id) -> None:
     await px.tenants.create(new_id(), name="One")
     await px.tenants.create(new_id(), name="Two", isolation="shared")
@@ -101,8 +122,6 @@ async def test_the_registry_and_the_catalogues_agree_afterwards(px: Platform, se
 async def test_a_creation_that_fails_at_any_step_is_finished_by_the_same_call(
     px: Platform, settings: Settings, new_id: Id, isolation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from prismicx.tenants import provisioning
-
     record = provisioning._Steps.record
     finish = provisioning._Steps.finish
     for stop_after in range(5):  # of four steps; the fifth is cut off in the transaction at the end
