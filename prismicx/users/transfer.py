@@ -33,7 +33,8 @@ FIELDS = ("username", "email", "first_name", "last_name", "role", "status", "met
 _WRITTEN = ("id", *FIELDS, "created_at", "updated_at", "last_login_at")
 _READ_SET, _WRITTEN_SET = frozenset(FIELDS), frozenset(_WRITTEN)
 _BATCH, _BATCH_TEXT = 2_000, 1024 * 1024
-"""Users that are added at a time, and the characters they may have in the file: what is held in memory at once."""
+"""Users that are added at a time, and the characters they may have in the file. The next ones are read meanwhile, so
+twice that is held in memory at once."""
 _TURN = 100
 """Users that are read without a pause, in which the server's answer is taken and more is sent."""
 _ROW_TEXT = 256 * 1024
@@ -142,7 +143,8 @@ class Transfer:
         """
         _check_format(format)
         count = left_out = 0
-        writer = csv.DictWriter(target, _WRITTEN, lineterminator="\n")
+        # Lines end as RFC 4180 has it: so the writer quotes a value with either character.
+        writer = csv.DictWriter(target, _WRITTEN, lineterminator="\r\n")
         if format == "csv":
             writer.writeheader()
         async for user in self._all():
@@ -325,7 +327,7 @@ def _values(row: dict[str, Any] | str) -> UserValues:
     return UserValues(**given)
 
 
-def _known(taken: list[tuple[int, str]], how: str = "that the tenant has already") -> Conflict:
+def _known(taken: list[tuple[int, str]], how: str = "that the tenant, or the file further up, has already") -> Conflict:
     lines = [f"line {line} ({quoted(email)})" for line, email in sorted(taken)]
     return Conflict(
         "import.known",

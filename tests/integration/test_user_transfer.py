@@ -105,6 +105,31 @@ async def test_known_addresses_are_named_or_left_out(px: Platform, tenant: str) 
         assert len((await scope.users.list()).items) == 12
 
 
+async def test_an_address_that_the_file_has_twice_far_apart_is_told_as_that(px: Platform, tenant: str) -> None:
+    async with px.tenant(tenant) as scope:
+        with pytest.raises(Conflict) as caught:
+            await scope.user_transfer.read(io.StringIO(lines(2_100) + lines(1, begin=7)), "jsonl")
+        assert caught.value.code == "import.known"
+        assert "line 2101 ('u7@acme.test')" in caught.value.message
+        assert "or the file further up" in caught.value.message
+        assert (await scope.users.list()).items == []
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("name", ["A\rB", "A\nB", "A\r\nB", 'A"\r"B', "A,B", "A\u2028B"])
+async def test_lines_within_names_come_back(px: Platform, tenant: str, tmp_path: Path, form: Any, name: str) -> None:
+    file = tmp_path / "users"
+    async with px.tenant(tenant) as scope:
+        await scope.users.create(username=name, email="ada@acme.test", last_name=name)
+        with file.open("w", newline="", encoding="utf-8") as target:
+            await scope.user_transfer.write(target, form)
+        await scope.users.delete((await scope.users.by_email("ada@acme.test")).id)
+        with file.open(newline="", encoding="utf-8") as source:
+            assert await scope.user_transfer.read(source, form) == Imported(1, 0)
+        found = await scope.users.by_email("ada@acme.test")
+        assert (found.username, found.last_name) == (name, name)
+
+
 async def test_a_line_is_read_as_far_as_a_user_can_be(px: Platform, tenant: str) -> None:
     class Endless(io.StringIO):
         asked = 0
