@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from prismicx.checks import is_encodable
 from prismicx.errors import InvalidInput
@@ -58,5 +58,8 @@ async def rehashed(kept: str | None, password: str) -> str | None:
 def _verify(kept: str, password: str) -> bool:
     try:
         return _hasher.verify(kept, password)
-    except (VerifyMismatchError, InvalidHashError):
+    except VerifyMismatchError:
+        return False
+    except (VerificationError, InvalidHashError, UnicodeEncodeError):
+        _hasher.hash(password)  # the hash is damaged and made no work: its user is not told by the time either
         return False

@@ -32,8 +32,9 @@ def first_answer(kept: str) -> float:
 
 def test_the_first_answer_of_a_process_takes_as_long_for_nobody() -> None:
     kept = passwords._hasher.hash("correct horse")
-    known, nobody, unusable = (median(first_answer(hash) for _ in range(5)) for hash in (kept, "", passwords.UNUSABLE))
-    for found in (nobody, unusable):
+    hashes = (kept, "", passwords.UNUSABLE, kept[:-10], "$argon2id$garbage")
+    known, *others = (median(first_answer(hash) for _ in range(5)) for hash in hashes)
+    for found in others:
         assert 0.6 < found / known < 1.6
 
 
@@ -52,3 +53,15 @@ def test_a_password_that_cannot_be_is_in_no_message(wrong: object) -> None:
 async def test_an_odd_password_is_not_the_right_one(odd: object) -> None:
     assert not await passwords.matches(passwords._hasher.hash("correct horse"), odd)
     assert not await passwords.matches(None, odd)
+
+
+@pytest.mark.parametrize("cut", [slice(0, 8), slice(0, 30), slice(0, -1), slice(0, -20)])
+async def test_no_password_leads_to_a_damaged_hash(cut: slice) -> None:
+    kept = passwords._hasher.hash("correct horse")
+    for damaged in (kept[cut], f"{kept[cut]}ü", f"{kept[cut]}$"):
+        assert not await passwords.matches(damaged, "correct horse")
+
+
+@pytest.mark.parametrize("damaged", ["$argon2id$garbage", "$argon2", "$argon2id$v=19$m=1,t=0,p=0$YQ$YQ", "$argon2iä"])
+async def test_what_is_no_hash_is_led_to_by_none(damaged: str) -> None:
+    assert not await passwords.matches(damaged, "correct horse")
