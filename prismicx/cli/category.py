@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -231,13 +232,16 @@ def export(door: Door, file: Path, tenant_id: str, form: Format, under: str | No
 @of_tenant
 @click.option("--repair", is_flag=True, help="Give every category the ancestors that its parents say.")
 def check(door: Door, tenant_id: str, repair: bool) -> None:
-    """What is wrong with the trees, which only documents written around these commands can make so."""
+    """What is wrong with the trees, which only documents written around these commands can make so. Exit code 1 if
+    there is anything, or it is left after --repair."""
     found = in_scope(door, tenant_id, lambda scope: scope.categories.check(repair=repair))
     rows = [asdict(problem) for problem in found]
     if rows or door.json:
         door.show(rows, lambda _: table(rows, ["kind", "category_id", "name"]))
     else:
         click.echo("every category is in its place")
+    if rows:
+        sys.exit(1)
 
 
 def _show(door: Door, tenant_id: str, work: Any) -> None:

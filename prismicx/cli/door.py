@@ -183,7 +183,15 @@ class PrismicXGroup(click.Group):
             else:
                 click.echo(f"{click.style('error', fg='red')}: {error}", err=True)
             sys.exit(error.exit_code)
-        except KeyboardInterrupt:
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's; Ctrl-C ends with the exit code it has everywhere, also where click makes it an Abort."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort) as stopped:
+            if isinstance(stopped, click.Abort) and not isinstance(stopped.__context__, KeyboardInterrupt):
+                raise
+            click.echo("\nstopped", err=True)
             sys.exit(130)
 
 

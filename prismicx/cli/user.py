@@ -120,7 +120,7 @@ def set_password(door: Door, user_id: str, tenant_id: str) -> None:
 def verify_password(door: Door, user_id: str, tenant_id: str) -> None:
     """See whether a password, from standard input or asked for, is the user's; nobody is logged in. Exit code 5 when
     not."""
-    password = _password()
+    password = _password(again=False)
     found = in_scope(door, tenant_id, lambda scope: scope.users.verify_password(user_id, password))
     door.show({"matches": found}, pairs)
     if not found:
@@ -132,7 +132,7 @@ def verify_password(door: Door, user_id: str, tenant_id: str) -> None:
 @of_tenant
 def login(door: Door, email: str, tenant_id: str) -> None:
     """See whether a password, from standard input or asked for, lets a user in. Exit code 5 when not."""
-    password = _password()
+    password = _password(again=False)
     show_one(door, tenant_id, lambda scope: scope.users.login(email, password))
 
 
@@ -177,9 +177,10 @@ async def _found(scope: TenantScope, who: str) -> User:
     return await scope.users.by_username(who)
 
 
-def _password() -> str:
+def _password(*, again: bool = True) -> str:
+    """A password; at a terminal it is asked for again where it is to be kept, and was typed unseen."""
     if sys.stdin.isatty():
-        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=again, err=True))
     return sys.stdin.readline().rstrip("\n")
 
 
