@@ -116,7 +116,7 @@ LEFT: tuple[Left, ...] = (
             "Catalogue.path", "Installations.list", "Installations.of_type",
             "Installations.place_of_type", "Fleet.plan", "Fleet.get", "Fleet.list",
             "Fleet.failures", "Fleet.status", "Fleet.errors", "Fleet.drift", "Users.get", "Users.by_email",
-            "Users.by_username", "Users.list", "Users.verify_password", "Preferences.list", "Preferences.get",
+            "Users.by_username", "Users.list", "Preferences.list", "Preferences.get",
             "Preferences.find", "PreferenceTypes.list", "PreferenceTypes.known", "PreferenceTypes.check_defaults",
             "KeyAdministration.status",
             "Extensions.get", "Extensions.list", "Extensions.factors", "Extensions.practicality",
@@ -127,6 +127,11 @@ LEFT: tuple[Left, ...] = (
         ),
         "They read one thing or a page, many times a second, and change nothing. Exports, which take everything with "
         "them, are recorded.",
+    ),
+    Left(
+        ("Users.verify_password",),
+        "It tells whether a password is a user's, and gives nobody anything. All it changes is a weaker hash, which is "
+        "made anew of the same password.",
     ),
     Left(
         (
@@ -149,7 +154,8 @@ LEFT: tuple[Left, ...] = (
     ),
     Left(
         ("Tasks.enqueue", "Tasks.enqueue_many", "Tasks.cancel", "Tasks.retry"),
-        "Tasks are a record of their own: each document says who enqueued it, when, and what came of it.",
+        "Services enqueue tasks all the time; each document tells for whom, when, and in which state it is. Who did "
+        "it is not kept.",
     ),
     Left(
         (
