@@ -97,7 +97,7 @@ def check_object(code: str, label: str, value: Any, limit: int = JSON_LIMIT) -> 
 
 def check_document(code: str, label: str, value: Any, limit: int = JSON_LIMIT) -> None:
     """See that a value is a JSON object that MongoDB stores as it is: no whole number beyond 64 bits, no name that
-    begins with ``$``.
+    is empty or begins with ``$``.
 
     Raises:
         InvalidInput: with the code.
@@ -107,7 +107,9 @@ def check_document(code: str, label: str, value: Any, limit: int = JSON_LIMIT) -
     while pending:
         part = pending.pop()
         if isinstance(part, Mapping):
-            wrong = [name for name in part if name.startswith("$") or not name]
+            if "" in part:
+                raise InvalidInput(code, f"{label} has an empty name", "give every value a name")
+            wrong = [name for name in part if name.startswith("$")]
             if wrong:
                 raise InvalidInput(code, f"{label} has the name {quoted(wrong[0])}", "give names without $ before them")
             pending += part.values()

@@ -160,6 +160,12 @@ def test_a_number_that_mongodb_does_not_store_is_refused_and_not_told() -> None:
         assert str(pin) not in str(caught.value)
 
 
+@pytest.mark.parametrize(("name", "word"), [("", "an empty name"), ("$ne", "without \\$ before them")])
+def test_a_name_that_mongodb_does_not_take_is_told_as_what_it_is(name: str, word: str) -> None:
+    with pytest.raises(InvalidInput, match=word):
+        check_document("x.y", "it", {"a": [{name: 1}]})
+
+
 def test_several_are_told_and_how_many_more() -> None:
     assert several([]) == ""
     assert several(["a", "b"]) == "a; b"
