@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from prismicx.cli.door import Door, command, pairs, shown, time_value
-from prismicx.cli.scope import in_scope, of_tenant, paged, show_one, show_page, versioned
+from prismicx.cli.scope import changed, in_scope, of_tenant, paged, show_one, show_page, versioned
 from prismicx.insights.values import Profile, Subtopic, Summary, Topic
 from prismicx.scopes import TenantScope
 
@@ -68,7 +68,7 @@ def users(door: Door, tenant_id: str, topic: str, **page: Any) -> None:
 @of_tenant
 @click.option("--since", required=True, help="At this time or later, as 2026-01-31T12:00; UTC unless it has a zone.")
 @paged
-def changed(door: Door, tenant_id: str, since: str, **page: Any) -> None:
+def changed_command(door: Door, tenant_id: str, since: str, **page: Any) -> None:
     """What changed since a time, the longest unchanged first."""
     moment: Any = time_value("--since", since)
     found = in_scope(door, tenant_id, lambda scope: scope.insights.changed_since(moment, **page))
@@ -101,9 +101,7 @@ def update_topic(
     door: Door, user_id: str, topic_id: str, tenant_id: str, version: str | None, **changes: str | None
 ) -> None:
     """Change a topic's name or description."""
-    given: dict[str, Any] = {field: value for field, value in changes.items() if value is not None}
-    if given.get("description") == "":
-        given["description"] = None
+    given = changed(changes, "description")
     _show(door, tenant_id, lambda scope: scope.insights.update_topic(user_id, topic_id, version=version, **given))
 
 

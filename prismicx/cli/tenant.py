@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from prismicx.cli.door import Door, command, json_object, pairs, table
-from prismicx.cli.scope import paged, show_page, versioned
+from prismicx.cli.scope import changed, paged, show_page, versioned
 from prismicx.names import Names
 from prismicx.pages import Page
 from prismicx.platform import open_platform
@@ -95,8 +95,7 @@ def show(door: Door, tenant_id: str) -> None:
 @click.option("--settings", help="Changes of its settings, as a JSON object; null takes a setting away.")
 def update(door: Door, tenant_id: str, version: str | None, settings: str | None, **changes: str | None) -> None:
     """Change what is known of a tenant; what is not given stays."""
-    given: dict[str, Any] = {field: value for field, value in changes.items() if value is not None}
-    given |= {field: None for field in ("tier", "region") if given.get(field) == ""}
+    given = changed(changes, "tier", "region")
     if settings is not None:
         given["settings"] = json_object("settings", settings)
 

@@ -12,9 +12,9 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from prismicx.audit.tracing import Trace, audited
-from prismicx.checks import check_moment
+from prismicx.checks import check_changes, check_moment
 from prismicx.engines.scoped_documents import ScopedCollection
-from prismicx.errors import Conflict, InvalidInput, quoted
+from prismicx.errors import Conflict, InvalidInput
 from prismicx.insights.edits import (
     KEY_POINT,
     RESOURCE,
@@ -356,9 +356,7 @@ class Insights:
 
 
 def _changes(given: Mapping[str, Any], *known: str) -> dict[str, Any]:
-    wrong = sorted(given.keys() - set(known))
-    if wrong:
-        raise InvalidInput(INVALID, f"{quoted(wrong[0])} cannot be changed", f"changes are of {', '.join(known)}")
+    check_changes(INVALID, given, known)
     return {field: _CHECKS[field](value) for field, value in given.items()}
 
 
