@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prismicx.errors import Conflict, InvalidInput, NotFound, PrismicXError, Unavailable
 from prismicx.keys.endpoint import KeyEndpoint
 from prismicx.keys.names import check_name
+from prismicx.secret import Secret
 
 if TYPE_CHECKING:
     from prismicx.keys.connection import Connection
@@ -103,6 +104,7 @@ class Keys:
     async def encrypt(self, name: str, plaintext: bytes, associated_data: bytes = b"") -> str:
         """Seal a text; gives ``vault:v<n>:…``."""
         body = {"plaintext": _text(plaintext), **_associated(associated_data)}
+        del plaintext  # reports of errors show what the frames hold
         return _held(await self._ask("post", "encrypt", name, body), "ciphertext")
 
     async def decrypt(self, name: str, ciphertext: str, associated_data: bytes = b"") -> bytes:
@@ -117,6 +119,7 @@ class Keys:
     async def encrypt_many(self, name: str, items: Sequence[tuple[bytes, bytes]]) -> list[str]:
         """Seal many texts, each with its associated data, in one request."""
         batch = [{"plaintext": _text(text), **_associated(associated)} for text, associated in items]
+        del items  # as above
         found = await self._batch("encrypt", name, batch)
         return [_held(_whole(result), "ciphertext") for result in found]
 
@@ -268,8 +271,8 @@ def _bytes(text: str) -> bytes:
         raise _nonsense() from error
 
 
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+def _text(data: bytes) -> Secret:
+    return Secret(base64.b64encode(data).decode())
 
 
 def _associated(data: bytes) -> dict[str, str]:

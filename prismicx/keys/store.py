@@ -234,7 +234,8 @@ class Store:
     def _held(self, name: str) -> WrappingKey:
         found = self._keys.get(check_name(name))
         if found is None:
-            found = self._keys[name] = self._read(name)
+            # What another thread put there while this one read is newer.
+            found = self._keys.setdefault(name, self._read(name))
         return found
 
     def _read(self, name: str) -> WrappingKey:

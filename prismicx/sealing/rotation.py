@@ -122,7 +122,8 @@ class Rotation:
         version = await self._new_version(name)
         await self._rewrap(tenant_id, version)
         for _ in range(_TRIES):
-            await keys.configure(name, min_decryption_version=version)
+            if (await keys.read(name)).min_decryption_version < version:  # another rotation may be further already
+                await keys.configure(name, min_decryption_version=version)
             # A keyset that was made meanwhile may have been wrapped by the version before.
             late = [version_of(document["wrapped"]) for document in await self._live(tenant_id)]
             if min(late, default=version) >= version:

@@ -22,11 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.errors import OperationFailure
 
-from prismicx import Denied, InvalidInput, PrismicXError
+from prismicx import Denied, InvalidInput, PrismicXError, Unavailable
 from prismicx.credentials import Credentials, generate, scram_verifier
 from prismicx.engines.context import ContextKey
 from prismicx.engines.endpoints import Endpoint
 from prismicx.keys import root
+from prismicx.keys.client import Keys
 from prismicx.keys.connection import Connection
 from prismicx.keys.endpoint import KeyEndpoint
 from prismicx.keys.wrapping import new_version
@@ -300,6 +301,24 @@ def test_errors_of_the_key_client_show_neither_token_nor_keyset(scheme: str, aut
     report = told(_from(caught.value, "_asked"))
     assert "_translated" in report
     assert not Hunt([(SECRET, "it")]).within(report.encode(), "report"), report.replace(SECRET, "<SECRET>")
+
+
+async def test_errors_of_sealing_show_not_what_was_to_be_sealed() -> None:
+    async def sealed(many: bool) -> None:
+        keys = Keys(KeyEndpoint("http://127.0.0.1:1", token=SECRET), 2.0)
+        try:
+            if many:
+                await keys.encrypt_many("x", [(SECRET.encode(), b"acme")])
+            await keys.encrypt("x", SECRET.encode(), b"acme")
+        finally:
+            keys.close()
+
+    for many in (True, False):
+        with pytest.raises(Unavailable) as caught:
+            await sealed(many)
+        report = told(_from(caught.value, "sealed"))
+        assert "plaintext" in report
+        assert not Hunt([(SECRET, "it")]).within(report.encode(), "report"), report.replace(SECRET, "<SECRET>")
 
 
 def _asked(connection: Connection, body: dict[str, str]) -> None:
