@@ -29,6 +29,9 @@ LATE = "SET LOCAL synchronous_commit = off; "
 ON_DISK = "SELECT pg_catalog.pg_logical_emit_message(true, 'prismicx', '')"
 """A transaction that waits for the disk, and changes nothing."""
 
+_PATIENT = "SET LOCAL lock_timeout = '5s'; "
+"""One transaction at a time makes such a function, in a millisecond or two."""
+
 LAST = "RESET ALL"
 """What ends a step: whatever its script set is forgotten."""
 
@@ -180,7 +183,7 @@ def run(place: Place, script: str) -> str:
 def making(owner: str) -> str:
     """What makes the function that `run` needs for a role, where it is not there, before a message that needs it; in a
     transaction of its own, since one at a time can."""
-    return f"BEGIN; {LATE}SELECT prismicx.make_runner({literal(owner)}); COMMIT; "
+    return f"BEGIN; {LATE}{_PATIENT}SELECT prismicx.make_runner({literal(owner)}); COMMIT; "
 
 
 def lacks_runner(error: Exception) -> bool:
