@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := .venv/bin
 READY := .venv/.ready
 WORKERS ?= 3
+# In the order of the folders: those that start servers are the longest, and would leave workers idle at the end.
+PYTEST := -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test unit integration acceptance chaos lint format bench docs lock clean
@@ -26,10 +28,10 @@ demo: $(READY)  ## Run the main job end to end with embedded servers, and stop t
 	@$(BIN)/python -m demo
 
 test: $(READY)  ## Run all tests
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+	@$(BIN)/python $(PYTEST)
 
 unit integration acceptance chaos: $(READY)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile tests/$@
+	@$(BIN)/python $(PYTEST) tests/$@
 
 unit:  ## Run the tests that need no server
 integration:  ## Run the tests against real engines
