@@ -50,9 +50,9 @@ async def measure(settings: Settings, quick: bool) -> Claim:
         try:
             figures = await in_turns(
                 {"raw driver": raw, "scoped collection": scoped, "scope opened for each read": with_scope},
-                operations=400 if quick else 3_000,
+                operations=300,
                 tasks=4,
-                turns=3 if quick else 7,
+                turns=3 if quick else 71,
             )
         finally:
             await platform.close()

@@ -90,9 +90,9 @@ async def measure(settings: Settings, quick: bool) -> Claim:
                 "asyncpg, four round trips": naive,
                 "SQLAlchemy": sqlalchemy,
             },
-            operations=800 if quick else 4_000,
+            operations=400,
             tasks=TASKS,
-            turns=3 if quick else 15,
+            turns=3 if quick else 151,
         )
     finally:
         await plain_pool.close()

@@ -65,9 +65,9 @@ async def measure(settings: Settings, quick: bool) -> Claim:
     try:
         figures = await in_turns(
             {name: reading(name) for name in TABLES},
-            operations=800 if quick else 4_000,
+            operations=400,
             tasks=TASKS,
-            turns=3 if quick else 21,
+            turns=3 if quick else 201,
         )
     finally:
         await pool.close()

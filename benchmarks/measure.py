@@ -120,7 +120,8 @@ async def in_turns(
 ) -> list[Figure]:
     """Let each contender do its operations with so many tasks, one contender after another, so many times.
 
-    The order changes from turn to turn, so that what the machine does meanwhile hits all alike. ``before`` is done
+    The order changes from turn to turn, so that what the machine does meanwhile hits all alike; that lasts for seconds,
+    so of what is quick many short turns tell more than a few long ones. ``before`` is done
     before each contender's turn and not counted.
     """
     rates: dict[str, list[float]] = {name: [] for name in contenders}

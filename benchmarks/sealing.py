@@ -85,9 +85,9 @@ async def _users(platform: Platform, quick: bool) -> Claim:
 
         figures = await in_turns(
             {name: read(user) for name, user in users.items()},
-            operations=200 if quick else 3_000,
+            operations=200,
             tasks=4,
-            turns=3 if quick else 9,
+            turns=3 if quick else 135,
         )
     rates = [figure.median for figure in figures]
     return Claim(
