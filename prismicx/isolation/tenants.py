@@ -12,6 +12,7 @@ from typing import Any
 
 from prismicx.engines import mongo, postgres
 from prismicx.engines.endpoints import Endpoints, locate_keys
+from prismicx.errors import Conflict
 from prismicx.keys.client import Keys
 from prismicx.names import Names
 from prismicx.platform import Platform, open_platform
@@ -38,11 +39,15 @@ class Made:
 
 @asynccontextmanager
 async def throw_away(settings: Settings, endpoints: Endpoints) -> AsyncIterator[tuple[Platform, Made]]:
-    """A platform and four tenants; they are gone afterwards, and so are those that a killed verification left."""
+    """A platform and four tenants; they are gone afterwards, and so are those that a killed verification left.
+
+    Raises:
+        Conflict: ``isolation.running`` when another verification of the platform runs: it would lose its tenants.
+    """
     mark = f"{_PREFIX}{secrets.token_hex(4)}"
     made = Made(f"{mark}-own", f"{mark}-other", f"{mark}-shared", f"{mark}-others")
-    await _remove_left(settings, endpoints)
-    async with open_platform(settings) as px:
+    async with _alone(settings, endpoints), open_platform(settings) as px:
+        await _remove_left(settings, endpoints)
         try:
             await asyncio.gather(
                 *(
@@ -57,6 +62,15 @@ async def throw_away(settings: Settings, endpoints: Endpoints) -> AsyncIterator[
             yield px, made
         finally:
             await _remove_left(settings, endpoints)
+
+
+@asynccontextmanager
+async def _alone(settings: Settings, endpoints: Endpoints) -> AsyncIterator[None]:
+    url = endpoints.postgres.postgres(Names(settings.namespace).server_wide("system_users"))
+    async with postgres.connect(url, settings.connect_timeout) as admin:
+        if not await admin.fetchval("SELECT pg_try_advisory_lock(hashtextextended('prismicx isolation verify', 0))"):
+            raise Conflict("isolation.running", "another isolation verify of this platform runs", "wait for it to end")
+        yield
 
 
 async def _remove_left(settings: Settings, endpoints: Endpoints) -> None:

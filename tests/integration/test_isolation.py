@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from prismicx import Conflict
 from prismicx.clock import utc_now
 from prismicx.engines import mongo
 from prismicx.engines.endpoints import locate
@@ -103,3 +104,11 @@ async def test_tenants_that_a_killed_verification_left_are_removed(
 
 async def _nothing(*_: object) -> None:
     """As if killed."""
+
+
+async def test_two_at_once_do_not_remove_each_others_tenants(whole: Settings) -> None:
+    async with throw_away(whole, locate(whole)) as (px, made):
+        with pytest.raises(Conflict) as caught:
+            await verify(whole, locate(whole))
+        assert caught.value.code == "isolation.running"
+        assert {item.tenant_id for item in (await px.tenants.list()).items} >= {*made.all}

@@ -99,7 +99,7 @@ STATEMENTS: dict[str, tuple[Statements, dict[str, list[Any]]]] = {
         "set": [USER, MOMENT, ["theme"], ["2"]],
         "unset": [USER, ["theme"]],
         "user_exists": [USER],
-        "user_and_secrets": [USER, ["theme", "other"]],
+        "secrets": [USER, ["theme", "other"]],
         "find": ["theme", ['"pxsealed:']],
     }),
     "extensions": (extensions, {

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from prismicx.engines import postgres
 from prismicx.engines.endpoints import locate
 from prismicx.errors import Unavailable
 from prismicx.isolation.verify import verify
@@ -147,8 +148,8 @@ async def test_a_pooler_in_the_servers_place_is_refused(
     settings: Settings, pooler: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[asyncpg.Pool] = []
-    create = asyncpg.create_pool
-    monkeypatch.setattr(asyncpg, "create_pool", lambda **options: made.append(create(**options)) or made[-1])
+    create = postgres._Pool
+    monkeypatch.setattr(postgres, "_Pool", lambda **options: made.append(create(**options)) or made[-1])
     port = urlsplit(pooler).port
     server = urlsplit(locate(settings).postgres.url)
     there = server._replace(netloc=server.netloc.replace(f":{server.port}", f":{port}")).geturl()

@@ -61,7 +61,7 @@ STATEMENTS: dict[str, tuple[str, Statements, dict[str, list[Any]]]] = {
         "note_failed_installation": ["s7", "s7:1.0", MOMENT, "wrong"],
         "set_choices": ["s7", "{}", "{}", MOMENT],
         "note_failure": ["s7", "wrong", MOMENT],
-        "phases_done": ["s7"],
+        "unfinished": ["s7"],
     }),
     "secrets": ("fleet", secrets, {
         "configurations": [],
