@@ -12,9 +12,10 @@ WITH wanted AS MATERIALIZED (
     SELECT n.oid, n.nspname::text AS name, n.nspowner AS owned_by, n.nspacl AS acl, o.oid AS owner, u.oid AS user_,
            CASE WHEN quote_ident(n.nspname) = n.nspname THEN '\m' ELSE '' END
                || regexp_replace(quote_ident(n.nspname), '([^\w"])', '\\\1', 'g') || '\.' AS pattern,
-           acldefault('r', o.oid) || (quote_ident(u.rolname) || '=arwd/' || quote_ident(o.rolname))::aclitem
+           -- In the order in which default privileges give them.
+           (quote_ident(u.rolname) || '=arwd/' || quote_ident(o.rolname))::aclitem || acldefault('r', o.oid)
                AS of_tables,
-           acldefault('s', o.oid) || (quote_ident(u.rolname) || '=rU/' || quote_ident(o.rolname))::aclitem
+           (quote_ident(u.rolname) || '=rU/' || quote_ident(o.rolname))::aclitem || acldefault('s', o.oid)
                AS of_sequences,
            acldefault('n', o.oid) || (quote_ident(u.rolname) || '=U/' || quote_ident(o.rolname))::aclitem AS of_schema
     FROM unnest($1::text[], $2::text[], $3::text[]) AS a (name, owner, user_)
@@ -31,14 +32,15 @@ relations AS MATERIALIZED (
     FROM pg_class c JOIN wanted w ON w.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c')
 ),
+-- A column alone is a number of 64 bits here, and so are all of a table together. With a seed of each look, nobody can
+-- make columns that look like others.
 raw AS (
-    SELECT a.attrelid AS oid, string_agg(
-        concat(
-            a.atttypid, '|', a.atttypmod, '|', a.attnotnull, a.attidentity, a.attgenerated, a.attstorage, a.attislocal,
-            a.attcompression, '|', a.attcollation, '|', a.attinhcount, '|', a.attstattarget, '|', a.attoptions, '|',
-            length(a.attname), a.attname, d.adbin
-        ), E'\n' ORDER BY a.attnum) AS columns
-    FROM pg_attribute a
+    SELECT a.attrelid AS oid, bit_xor(hash_record_extended(ROW(
+            a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated, a.attstorage, a.attislocal,
+            a.attcompression, a.attcollation, a.attinhcount, a.attstattarget, a.attoptions, a.attname, d.adbin::text
+        ), seed.number)) AS columns
+    FROM (SELECT (random() * 9e18)::bigint AS number OFFSET 0) AS seed
+    CROSS JOIN pg_attribute a
     LEFT JOIN pg_attrdef d ON a.atthasdef AND d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attnum > 0 AND a.attrelid IN (SELECT oid FROM relations)
     GROUP BY a.attrelid
@@ -122,7 +124,7 @@ functions AS (
 rights AS (
     SELECT oid AS schema, 'schema' AS kind, '' AS object, 'grants' AS aspect, owned_by AS owner,
            coalesce(acl, acldefault('n', owned_by)) AS acl, of_schema AS usual
-    FROM wanted
+    FROM wanted WHERE acl IS DISTINCT FROM of_schema
     UNION ALL
     SELECT c.schema, c.kind, c.object, 'grants', c.relowner,
            coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner)),
