@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 from prismicx.audit.operations import OPERATIONS
-from prismicx.audit.trail import DATABASE, DRIVER_ERRORS, SERVICE, event_of_now, log, queries
+from prismicx.audit.trail import DATABASE, SERVICE, event_of_now, log, queries
 from prismicx.audit.values import Outcome, check_actor, default_actor, outcome_of
 from prismicx.credentials import Credentials
 from prismicx.engines import postgres
 from prismicx.engines.endpoints import Endpoint, Endpoints
+from prismicx.engines.lost import DRIVER_ERRORS
 from prismicx.errors import PrismicXError, Unavailable
 from prismicx.names import Names
 from prismicx.settings import Settings

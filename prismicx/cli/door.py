@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import asyncpg
 import click
 from pymongo.errors import PyMongoError
 
 from prismicx.audit.values import acting
+from prismicx.engines.lost import DRIVER_ERRORS
 from prismicx.errors import InvalidInput, PrismicXError
 from prismicx.sealing.values import PartlyOpened
 from prismicx.settings import Loaded, Settings, load
@@ -168,14 +168,7 @@ class PrismicXGroup(click.Group):
         try:
             with acting(door="cli"):
                 return super().main(*args, **kwargs)
-        except (
-            PrismicXError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            PyMongoError,
-            OSError,
-            UnicodeDecodeError,
-        ) as raised:
+        except (PrismicXError, *DRIVER_ERRORS, PyMongoError, UnicodeDecodeError) as raised:
             error = _as_ours(raised)
             if "--json" in arguments:
                 held = {"code": error.code, "message": error.message, "remedy": error.remedy}

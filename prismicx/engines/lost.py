@@ -15,10 +15,17 @@ LOST = (
     asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ConnectionFailure,
 )  # fmt: skip
-"""What is raised when the connection was lost, by statements that are our own: for others the driver's InterfaceError
-may also say that they were called wrongly."""
+"""What is raised when the connection was lost; see `is_lost`."""
+
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""What PostgreSQL's driver raises."""
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection was lost. The driver's InterfaceError may also say that something was called wrongly."""
+    return isinstance(error, LOST) and (not isinstance(error, asyncpg.InterfaceError) or "is closed" in str(error))
 
 
 def lost(error: BaseException, remedy: str = "try again") -> Unavailable:
@@ -35,9 +42,9 @@ def told_when_lost(method: F) -> F:
     async def asked(*given: Any, **named: Any) -> Any:
         try:
             return await method(*given, **named)
-        except ValueError:
-            raise  # the driver's word for values of a wrong kind is an InterfaceError, too
         except LOST as error:
+            if not is_lost(error):
+                raise
             raise lost(error) from error
 
     return cast("F", asked)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import asyncpg
 
-from prismicx.engines.lost import LOST, lost
+from prismicx.engines.lost import DRIVER_ERRORS, is_lost, lost
 from prismicx.engines.postgres import PooledConnection, Postgres
 from prismicx.engines.refusals import Refused
 from prismicx.engines.statement_rules import check, elsewhere, is_of_tenant
@@ -31,8 +31,6 @@ _QUALIFIED = re.compile(r'["\s](\w+)"?\.(\w*)')
 _SCHEMA = re.compile(r'schema "?(\w+)')
 _BY_NUMBER = re.compile(r"(cannot|could not) open relation|permission denied for sequence")
 """What is said of sequences that are named by a number, which may be of anything: with the name of what has it."""
-
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 class Becoming(NamedTuple):
@@ -282,11 +280,6 @@ def _names_another_place(error: Exception, schema: str) -> bool:
     return named is not None and (named[1] != schema if schema else is_of_tenant(*named.groups()))
 
 
-def _is_closed(error: asyncpg.InterfaceError) -> bool:
-    """Whether the driver means the connection; it says the same kind of error of statements that are called wrongly."""
-    return "is closed" in str(error)
-
-
 def fail(error: Exception) -> NoReturn:
     """Raise our own error where it is about the boundary or the connection, else the driver's as it is."""
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
@@ -302,7 +295,7 @@ def fail(error: Exception) -> NoReturn:
             "the transaction was not the tenant's own role's when it ended, so nothing of it was kept",
             "a function of the system changed the role: withdraw that version, and see what it read",
         ) from error
-    if isinstance(error, LOST) and not (isinstance(error, asyncpg.InterfaceError) and not _is_closed(error)):
+    if is_lost(error):
         raise lost(error) from error
     if isinstance(error, (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)):
         raise Conflict(
