@@ -6,10 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
-
-import asyncpg
 
 from prismicx.audit.denials import Denials
 from prismicx.audit.values import (
@@ -22,6 +19,7 @@ from prismicx.audit.values import (
     subject_or_none,
     tenant_or_none,
 )
+from prismicx.engines.lost import DRIVER_ERRORS
 from prismicx.engines.postgres import Postgres
 from prismicx.errors import PrismicXError, Unavailable
 from prismicx.statements import Statements
@@ -32,9 +30,7 @@ SERVICE = "audit"
 log = logging.getLogger("prismicx.audit")
 queries = Statements(__package__, "queries.sql")
 
-_BATCH, _GATHER = 200, 0.05
-"""Events of a message at most, and seconds in which it is gathered where nobody waits for it."""
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_BATCH = 200
 
 
 class Trail:
@@ -49,7 +45,6 @@ class Trail:
         self._actor = check_actor(actor) if actor else default_actor()
         self._waiting: list[tuple[Event, asyncio.Future[int]]] = []
         self._writer: asyncio.Task[None] | None = None
-        self._hurry = asyncio.Event()
         self._denials = Denials(self.event, self.enqueue)
 
     def event(
@@ -77,18 +72,12 @@ class Trail:
         """
         return await asyncio.shield(self.enqueue(event))
 
-    def enqueue(self, event: Event, *, patient: bool = False) -> asyncio.Future[int]:
-        """Have an event added, without waiting for it.
-
-        Args:
-            patient: it may wait a moment for others that go with it.
-        """
+    def enqueue(self, event: Event) -> asyncio.Future[int]:
+        """Have an event added, without waiting for it."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
         future.add_done_callback(_heard)
         self._waiting.append((event, future))
-        if not patient or len(self._waiting) >= _BATCH:
-            self._hurry.set()
         if self._writer is None or self._writer.done():
             self._writer = loop.create_task(self._write())
         return future
@@ -105,18 +94,12 @@ class Trail:
     async def close(self) -> None:
         """Write what waits."""
         self._denials.flush()
-        self._hurry.set()
         if self._writer is not None and not self._writer.done():
             await self._writer
 
     async def _write(self) -> None:
         while self._waiting:
-            if not self._hurry.is_set():
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._hurry.wait(), _GATHER)
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-            if not self._waiting:
-                self._hurry.clear()
             try:
                 places = await self._send([event for event, _ in batch])
             except BaseException as error:

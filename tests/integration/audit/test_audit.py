@@ -314,23 +314,3 @@ async def test_what_is_hashed_is_what_is_stored(
     finally:
         await connection.close()
     assert (await platform.audit.verify()).ok
-
-
-async def test_what_nobody_waits_for_is_gathered(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    trail, sent = platform._trail, list[int]()
-    send = trail._send
-
-    async def counted(given: Any) -> Any:
-        sent.append(len(given))
-        return await send(given)
-
-    monkeypatch.setattr(trail, "_send", counted)
-    waiting = []
-    for number in range(3):
-        waiting.append(trail.enqueue(trail.event("rollout.tenant", "done", subject=f"gather-{number}"), patient=True))
-        await asyncio.sleep(0)
-    places = await asyncio.gather(*waiting)
-    assert (sent, places) == ([3], [*range(places[0], places[0] + 3)])
-    patient = trail.enqueue(trail.event("rollout.tenant", "done", subject="gather-3"), patient=True)
-    last = await trail.append(trail.event("rollout.tenant", "done", subject="gather-4"))
-    assert (sent, await patient) == ([3, 2], last - 1)
