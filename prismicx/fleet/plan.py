@@ -145,7 +145,6 @@ class Planner:
                 elif row is None:
                     raise not_installed(tenant_id, _id(known))
                 _check_others(known, action, tenant_id, others.get(tenant_id, {}), published)
-                _way(known, here)
             except PrismicXError as error:
                 blocked.append(Blocked(tenant_id, here, error.code, error.message, error.exit_code))
                 continue

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableSequence, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC
@@ -246,7 +245,7 @@ class Installations:
         await self._patiently(system_id, work, _PATIENCE)
 
     async def _change(self, system_id: str, change: Change, action: str) -> Installation:
-        done: deque[Phase] = deque()
+        done: MutableSequence[Phase] = []
 
         async def work() -> None:
             await (await self._pool()).execute(making(self._names.tenant_owner(self._tenant_id)))
@@ -293,7 +292,9 @@ class Installations:
                 f"{_left(done)}; mend the data or publish a mended version, then try again",
             ) from error
 
-    async def _perform(self, place: Place, phases: Sequence[Phase], limits: Limits, done: deque[Phase]) -> None:
+    async def _perform(
+        self, place: Place, phases: Sequence[Phase], limits: Limits, done: MutableSequence[Phase]
+    ) -> None:
         """Phases of which some cannot run in a transaction, each by itself; after an error the same change goes on."""
         link = Link(self._postgres)
         try:
@@ -385,7 +386,10 @@ def _left(done: Sequence[Phase]) -> str:
     """How an error left the schema, in words."""
     if not done:
         return "the schema is as it was"
-    return f"{len(done)} phases are done, the last on the way to {done[-1].target}: the same command goes on there"
+    last = done[-1]
+    return (
+        f"phase {last.number + 1} of {last.of} on the way to {last.target} is done; the same command goes on there"
+    )
 
 
 def _columns(chosen: Choices) -> tuple[str, str]:
