@@ -387,9 +387,7 @@ def _left(done: Sequence[Phase]) -> str:
     if not done:
         return "the schema is as it was"
     last = done[-1]
-    return (
-        f"phase {last.number + 1} of {last.of} on the way to {last.target} is done; the same command goes on there"
-    )
+    return f"phase {last.number + 1} of {last.of} on the way to {last.target} is done; the same command goes on there"
 
 
 def _columns(chosen: Choices) -> tuple[str, str]:
