@@ -35,6 +35,9 @@ _OLDEST_WIRE = 21
 _AUTHENTICATION_FAILED = 18
 LOOKS_EVERY = 2.0
 """Seconds between two looks at the credentials file, which a rotation writes."""
+_IDLE = 120.0
+"""Seconds after which a connection that nobody uses is closed by us: servers and what stands between close it after
+some minutes, the driver learns of it when it writes, and not every write may be sent a second time."""
 _KEPT = 60.0
 """Seconds for which a client goes on, whose login was passed from and ended, for whoever still waits for an answer."""
 
@@ -81,6 +84,7 @@ def open_client(url: str, timeout: float) -> Client:
             journal=True,
             serverSelectionTimeoutMS=int(timeout * 1000),
             connectTimeoutMS=int(timeout * 1000),
+            maxIdleTimeMS=int(_IDLE * 1000),
             appname="prismicx",
         )
     except (PyMongoError, ValueError):

@@ -13,6 +13,7 @@ from prismicx.checks import check_document, check_object, check_text
 from prismicx.clock import give_way, utc_milliseconds
 from prismicx.engines.lost import told_when_lost
 from prismicx.engines.mongo import Mongo, update_of
+from prismicx.engines.transactions import transact
 from prismicx.errors import Conflict, Denied, InvalidInput, NotFound, quoted
 from prismicx.names import Names, check_tenant_id
 from prismicx.pages import Page, check_limit, cursor_of, key_of
@@ -235,11 +236,9 @@ class Registry:
 
         Args:
             work: passes the session to each of its operations. It is run again when another transaction was in the
-                way; an error it raises undoes what it did.
+                way or the connection was lost; an error it raises undoes what it did.
         """
-        client = await self._mongo.service("registry")
-        async with client.start_session() as session:
-            return await session.with_transaction(work)
+        return await transact(await self._mongo.service("registry"), work)
 
     @told_when_lost
     async def _read(self, tenant_id: str) -> Entry:
