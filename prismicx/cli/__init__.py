@@ -42,5 +42,5 @@ def main() -> None:
     Data goes to standard output, everything else to standard error; --json gives data as JSON.
 
     \b
-    Exit codes:   0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 denied, 6 unavailable
+    Exit codes:   0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 denied, 6 unavailable, 130 stopped
     """

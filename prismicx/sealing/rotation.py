@@ -126,10 +126,14 @@ class Rotation:
                 await keys.configure(name, min_decryption_version=version)
             # A keyset that was made meanwhile may have been wrapped by the version before.
             late = [version_of(document["wrapped"]) for document in await self._live(tenant_id)]
-            if min(late, default=version) >= version:
+            oldest = min(late, default=version)
+            if oldest == version:
                 return await self.wrapping_key(tenant_id)
-            await keys.configure(name, min_decryption_version=min(late))
-            await self._rewrap(tenant_id, version)
+            if oldest < version:
+                await keys.configure(name, min_decryption_version=oldest)
+                await self._rewrap(tenant_id, version)
+            else:  # another rotation came further, and its bound may have been lowered here
+                version = oldest
         raise _busy(tenant_id)
 
     async def add_data_keys(self, tenant_id: str) -> int:

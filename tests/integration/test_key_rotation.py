@@ -270,6 +270,25 @@ async def test_two_who_rotate_at_once_lose_no_key(two: tuple[Platform, Platform]
     assert len((await two[0]._keysets.document(tenant_id, "users") or {})["key_ids"]) == 5
 
 
+async def test_one_that_is_overtaken_leaves_no_older_version_open(
+    two: tuple[Platform, Platform], tenant_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(two[0], tenant_id, 1)
+    slow, configure = two[0]._keysets.keys, two[0]._keysets.keys.configure
+    overtaken: list[int] = []
+
+    async def configured(name: str, **bounds: int) -> object:
+        if not overtaken:  # between what it read and what it writes
+            overtaken.append((await two[1].keys.rotate_wrapping_key(tenant_id)).version)
+        return await configure(name, **bounds)
+
+    monkeypatch.setattr(slow, "configure", configured)
+    after = await two[0].keys.rotate_wrapping_key(tenant_id)
+    assert [after.version] == overtaken
+    assert (await two[0].keys.status(tenant_id)).wrapping_key == after
+    assert after.oldest_version == after.version
+
+
 async def test_a_long_import_across_a_retired_key_is_not_lost(two: tuple[Platform, Platform], tenant_id: str) -> None:
     await fill(two[0], tenant_id, 1)
 
