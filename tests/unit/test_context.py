@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 
 from hypothesis import given
@@ -26,3 +27,20 @@ def test_the_database_computes_the_same_from_the_pads(secret: str, tenant: str, 
 def test_no_two_claims_have_one_proof(one: tuple[str, str, int], other: tuple[str, str, int]) -> None:
     same = ContextKey(one[0]).proof(*one[1:]) == ContextKey(other[0]).proof(*other[1:])
     assert same == (one == other)
+
+
+@given(st.text(min_size=1), st.lists(st.tuples(tenants, backends), min_size=2, max_size=9))
+def test_what_is_kept_is_what_would_be_made(secret: str, claims: list[tuple[str, int]]) -> None:
+    key = ContextKey(secret)
+    for tenant, backend in claims * 2:
+        assert key.settings(tenant, backend) == (
+            f"SET LOCAL app.current_tenant_id = '{tenant}'; SET LOCAL app.tenant_proof = '{key.proof(tenant, backend)}'"
+        )
+
+
+def test_a_process_that_serves_many_keeps_few() -> None:
+    key = ContextKey("a secret")
+    before = len(gc.get_objects())
+    for backend in range(20_000):
+        key.settings("acme", backend)
+    assert len(gc.get_objects()) - before < 10_000
