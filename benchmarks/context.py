@@ -82,7 +82,7 @@ async def measure(settings: Settings, quick: bool) -> Claim:
         figures,
         {"with proof": 0.90},
         [
-            f"Begin and setting, read, commit: three messages each, for {TENANTS} tenants in turn. The proof is one more "
-            "setting, and two hashes a read."
+            f"Begin and setting, read, commit: three messages each, for {TENANTS} tenants in turn. The proof is one "
+            "more setting, and two hashes a read."
         ],
     )
