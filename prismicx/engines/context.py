@@ -8,8 +8,6 @@ service role can read. SQL that was smuggled in can name another tenant, and the
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
-from functools import lru_cache
 from hashlib import sha256
 
 _BLOCK = 64
@@ -25,25 +23,28 @@ class ContextKey:
         secret: as the credentials file holds it.
     """
 
-    __slots__ = ("_key", "settings")
-
-    settings: Callable[[str, int], str]
-    """The statements that make a transaction of a backend the tenant's, until it ends."""
+    __slots__ = ("_kept", "_key")
 
     def __init__(self, secret: str) -> None:
         self._key = sha256(secret.encode()).digest()
-        self.settings = lru_cache(maxsize=_REMEMBERED)(self._settings)
+        self._kept: dict[tuple[str, int], str] = {}
 
     def proof(self, tenant_id: str, backend: int) -> str:
         """What shows a backend, named by its process id, that a transaction may be the tenant's; hexadecimal."""
         return hmac.digest(self._key, b"%b %d" % (tenant_id.encode(), backend), "sha256").hex()
 
-    def _settings(self, tenant_id: str, backend: int) -> str:
-        # The id was checked by `names.check_tenant_id` when the scope was opened: it holds nothing that needs quoting.
-        return (
-            f"SET LOCAL app.current_tenant_id = '{tenant_id}'; "
-            f"SET LOCAL app.tenant_proof = '{self.proof(tenant_id, backend)}'"
-        )
+    def settings(self, tenant_id: str, backend: int) -> str:
+        """The statements that make a transaction of a backend the tenant's, until it ends. The id was checked by
+        `names.check_tenant_id` when the scope was opened: it holds nothing that needs quoting."""
+        kept = self._kept.get((tenant_id, backend))
+        if kept is None:
+            if len(self._kept) >= _REMEMBERED:
+                self._kept.clear()
+            kept = self._kept[tenant_id, backend] = (
+                f"SET LOCAL app.current_tenant_id = '{tenant_id}'; "
+                f"SET LOCAL app.tenant_proof = '{self.proof(tenant_id, backend)}'"
+            )
+        return kept
 
     def pads(self) -> tuple[bytes, bytes]:
         """The key as the database holds it: the inner and the outer pad of HMAC."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ async def hashes(connection: Connection | PooledConnection, schemas: Sequence[tu
         schemas: each with the role that owns it and the role that uses it; those that are not there are left out.
     """
     async with reading(connection):
-        rows = await connection.fetch(f"{_facts()}{queries.hashes}", *_columns(schemas))
+        rows = await connection.fetch(f"{_facts()}{queries.hashes}", *_given(schemas))
     return {row["schema"]: row["hash"] for row in rows}
 
 
@@ -77,7 +78,7 @@ async def shape_of(connection: Connection | PooledConnection, schema: str, owner
     Raises:
         NotFound: ``schema.missing``.
     """
-    wanted = _columns([(schema, owner, user)])
+    wanted = _given([(schema, owner, user)])
     async with reading(connection):
         # Between two statements the schema may change: the hash is asked for until it stays.
         while True:
@@ -107,8 +108,10 @@ def _facts() -> str:
     return f"WITH facts AS ({queries.facts})\n"
 
 
-def _columns(schemas: Sequence[tuple[str, str, str]]) -> list[list[str]]:
-    return [[item[place] for item in schemas] for place in range(3)]
+def _given(schemas: Sequence[tuple[str, str, str]]) -> list[Any]:
+    """The parameters of the facts."""
+    once = {item[0]: item for item in schemas}.values()  # a schema that is named twice would look like an empty one
+    return [*([item[place] for item in once] for place in range(3)), secrets.randbits(63)]
 
 
 def _unpacked(row: Any) -> list[Fact]:

@@ -6,8 +6,8 @@
 -- of a schema never depends on which others are asked about.
 
 -- name: facts
--- $1 names of schemas, $2 the roles that own them, $3 the roles that use them. A fact is about a place in `schemas`.
--- A text is `literal` when the name of the schema in it is no reference.
+-- $1 names of schemas, each once, $2 the roles that own them, $3 the roles that use them, $4 a random number. A fact is
+-- about a place in `schemas`. A text is `literal` when the name of the schema in it is no reference.
 WITH wanted AS MATERIALIZED (
     SELECT n.oid, n.nspname::text AS name, n.nspowner AS owned_by, n.nspacl AS acl, o.oid AS owner, u.oid AS user_,
            CASE WHEN quote_ident(n.nspname) = n.nspname THEN '\m' ELSE '' END
@@ -32,26 +32,67 @@ relations AS MATERIALIZED (
     FROM pg_class c JOIN wanted w ON w.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c')
 ),
--- A column alone is a number of 64 bits here, and so are all of a table together. With a seed of each look, nobody can
--- make columns that look like others.
-raw AS (
-    SELECT a.attrelid AS oid, bit_xor(hash_record_extended(ROW(
-            a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated, a.attstorage, a.attislocal,
-            a.attcompression, a.attcollation, a.attinhcount, a.attstattarget, a.attoptions, a.attname, d.adbin::text
-        ), seed.number)) AS columns
-    FROM (SELECT (random() * 9e18)::bigint AS number OFFSET 0) AS seed
-    CROSS JOIN pg_attribute a
-    LEFT JOIN pg_attrdef d ON a.atthasdef AND d.adrelid = a.attrelid AND d.adnum = a.attnum
-    WHERE a.attnum > 0 AND a.attrelid IN (SELECT oid FROM relations)
-    GROUP BY a.attrelid
+-- What is asked of thousands of tables is read from the catalogue alone, so that several processes can share the work.
+schemas AS NOT MATERIALIZED (
+    SELECT n.oid FROM unnest($1::text[]) AS a (name) JOIN pg_namespace n ON n.nspname = a.name
 ),
--- Tables of the same name and columns, dropped ones included; what refers to other things stands alone.
+-- A column alone is a number of 64 bits here, and so are all of a table together; its indexes and its constraints, too.
+-- With a seed of each look, $4, nobody can make columns that look like others.
+columns_of AS MATERIALIZED (
+    SELECT oid, bit_xor(number) AS number, bool_or(granted) AS granted
+    FROM (
+        SELECT a.attrelid AS oid, a.attacl IS NOT NULL AND NOT a.attisdropped AS granted, hash_record_extended(ROW(
+                a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
+                a.attislocal, a.attcompression, a.attcollation, a.attinhcount, a.attstattarget, a.attoptions, a.attname,
+                d.adbin::text
+            ), $4) AS number
+        FROM schemas n
+        JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c')
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+        LEFT JOIN pg_attrdef d ON a.atthasdef AND d.adrelid = a.attrelid AND d.adnum = a.attnum
+        OFFSET 0
+    ) a
+    GROUP BY oid
+),
+-- Methods other than btree have options of operator classes, which are kept elsewhere: those indexes stand alone.
+indexes_of AS (
+    SELECT oid, bit_xor(number) AS number
+    FROM (
+        SELECT x.indrelid AS oid, hash_record_extended(ROW(
+                i.relname, i.reloptions, i.relam, i.relkind, x.indkey::int2[], x.indclass, x.indoption::int2[],
+                x.indcollation, x.indexprs::text, x.indpred::text, x.indisunique, x.indnullsnotdistinct,
+                x.indnkeyatts, x.indisvalid AND x.indisready, x.indisclustered
+            ), $4) AS number
+        FROM schemas n
+        JOIN pg_class i ON i.relnamespace = n.oid AND i.relkind IN ('i', 'I')
+        JOIN pg_index x ON x.indexrelid = i.oid
+        OFFSET 0
+    ) x
+    GROUP BY oid
+),
+-- conenforced and conperiod came with PostgreSQL 18: where a column is missing, the value beside it is meant.
+constraints_of AS (
+    SELECT conrelid AS oid, bit_xor(k.number) AS number
+    FROM (SELECT true AS conenforced, false AS conperiod) AS missing
+    CROSS JOIN LATERAL (
+        SELECT conrelid, hash_record_extended(ROW(
+            conname, contype, convalidated, conislocal, connoinherit, condeferrable, condeferred, conkey, conbin::text,
+            conenforced, conperiod
+        ), $4) AS number
+        FROM schemas n JOIN pg_constraint ON connamespace = n.oid
+        WHERE contype IN ('p', 'u', 'c', 'x') OR (contype = 'n' AND (NOT convalidated OR connoinherit))
+    ) k
+    GROUP BY conrelid
+),
+-- Tables of the same name, columns, dropped ones included, indexes and constraints; what refers to other things stands
+-- alone.
 layouts AS MATERIALIZED (
     SELECT min(c.oid) AS oid, c.name, c.relkind, array_agg(c.oid) AS members, array_agg(c.schema) AS schemas
-    FROM relations c LEFT JOIN raw r USING (oid)
+    FROM relations c
+    LEFT JOIN columns_of a USING (oid) LEFT JOIN indexes_of i USING (oid) LEFT JOIN constraints_of k USING (oid)
     WHERE c.relkind NOT IN ('v', 'S')
-    GROUP BY c.name, c.relkind, r.columns, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.reloptions,
-             c.relreplident, c.reltablespace, c.relam,
+    GROUP BY c.name, c.relkind, a.number, i.number, k.number, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
+             c.reloptions, c.relreplident, c.reltablespace, c.relam,
              CASE WHEN c.relkind = 'r' AND NOT c.relispartition AND c.relreplident <> 'i' AND c.reloftype = 0
                  THEN 0 ELSE c.oid END
 ),
@@ -63,48 +104,49 @@ columns AS (
     SELECT l.oid AS layout, c.relnamespace AS schema, l.relkind, a.*, t.typcollation, t.typstorage,
            pg_get_expr(d.adbin, d.adrelid) AS expression
     FROM layouts l
-    JOIN pg_attribute a ON a.attrelid = l.oid AND a.attnum > 0 AND NOT a.attisdropped
-    JOIN pg_type t ON t.oid = a.atttypid
-    JOIN pg_class c ON c.oid = l.oid
+    -- There are few layouts, which the planner does not know.
+    CROSS JOIN LATERAL (SELECT * FROM pg_attribute WHERE attrelid = l.oid OFFSET 0) a
+    CROSS JOIN LATERAL (SELECT typcollation, typstorage FROM pg_type WHERE oid = a.atttypid OFFSET 0) t
+    CROSS JOIN LATERAL (SELECT relnamespace FROM pg_class WHERE oid = l.oid OFFSET 0) c
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    WHERE l.relkind <> 'm'
+    WHERE l.relkind <> 'm' AND a.attnum > 0 AND NOT a.attisdropped
 ),
--- Methods other than btree have options of operator classes, which are kept elsewhere: those indexes stand alone.
-indexes AS MATERIALIZED (
-    SELECT min(x.indexrelid) AS oid, p.name AS table_name, i.relname AS name, i.reloptions,
-           x.indisvalid AND x.indisready AS valid, x.indisclustered AS clustered, k.oid IS NOT NULL AS constrains,
-           array_agg(x.indexrelid) AS members, array_agg(p.schema) AS schemas
-    FROM placed p
-    JOIN pg_index x ON x.indrelid = p.oid
-    JOIN pg_class i ON i.oid = x.indexrelid
-    LEFT JOIN pg_constraint k ON k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x')
-    GROUP BY p.layout, p.name, i.relname, i.reloptions, i.relam, i.relkind, x.indkey, x.indclass, x.indoption,
-             x.indcollation, x.indexprs::text, x.indpred::text, x.indisunique, x.indnullsnotdistinct, x.indnkeyatts,
-             x.indisvalid AND x.indisready, x.indisclustered, k.oid IS NOT NULL,
-             CASE WHEN i.relam = 403 THEN 0 ELSE i.oid END
+indexes AS (
+    SELECT i.oid, x.table_name, i.relnamespace AS schema, i.relname AS name, i.reloptions,
+           x.indisvalid AND x.indisready AS valid, x.indisclustered AS clustered, EXISTS (
+               SELECT FROM pg_constraint k WHERE k.conindid = i.oid AND k.contype IN ('p', 'u', 'x')) AS constrains,
+           x.schemas
+    FROM (
+        SELECT x.*, l.name AS table_name, l.schemas, true AS btree
+        FROM layouts l CROSS JOIN LATERAL (SELECT * FROM pg_index WHERE indrelid = l.oid OFFSET 0) x
+        UNION ALL
+        SELECT x.*, p.name, ARRAY[p.schema], false
+        FROM schemas n JOIN pg_class i ON i.relnamespace = n.oid AND i.relkind IN ('i', 'I') AND i.relam <> 403
+        JOIN pg_index x ON x.indexrelid = i.oid JOIN placed p ON p.oid = x.indrelid
+    ) x
+    CROSS JOIN LATERAL (SELECT * FROM pg_class WHERE oid = x.indexrelid OFFSET 0) i
+    WHERE (i.relam = 403) = x.btree
 ),
-indexed AS MATERIALIZED (
-    SELECT x.oid AS index_group, m.oid FROM indexes x, unnest(x.members) AS m (oid)
-),
--- conenforced and conperiod came with PostgreSQL 18: where a column is missing, the value beside it is meant.
-constraints AS MATERIALIZED (
-    SELECT min(k.oid) AS oid, p.name AS table_name, k.conname AS name, k.convalidated AS validated,
-           k.conislocal AS local, array_agg(p.schema) AS schemas
+-- A foreign key depends on the table that it refers to as well, and one that excludes on its operators.
+constraints AS (
+    SELECT k.oid, l.name AS table_name, k.conname AS name, k.convalidated AS validated, k.conislocal AS local, l.schemas
+    FROM layouts l CROSS JOIN LATERAL (SELECT * FROM pg_constraint WHERE conrelid = l.oid OFFSET 0) k
+    WHERE k.contype IN ('p', 'u', 'c') OR (k.contype = 'n' AND (NOT k.convalidated OR k.connoinherit))
+    UNION ALL
+    SELECT min(k.oid), p.name, k.conname, k.convalidated, k.conislocal, array_agg(p.schema)
     FROM (SELECT true AS conenforced, false AS conperiod) AS missing
     CROSS JOIN LATERAL (
         SELECT oid, conname, contype, conrelid, confrelid, convalidated, conislocal, connoinherit, condeferrable,
-               condeferred, conkey, confkey, confupdtype, confdeltype, confmatchtype, confdelsetcols, conindid,
-               conbin::text, conenforced, conperiod
-        FROM pg_constraint
-        WHERE contype IN ('p', 'u', 'f', 'c', 'x') OR (contype = 'n' AND (NOT convalidated OR connoinherit))
+               condeferred, conkey, confkey, confupdtype, confdeltype, confmatchtype, confdelsetcols, conenforced,
+               conperiod
+        FROM pg_constraint WHERE contype IN ('f', 'x')
     ) k
     JOIN placed p ON p.oid = k.conrelid
     LEFT JOIN placed f ON f.oid = k.confrelid AND f.schema = p.schema AND k.confrelid <> 0
-    LEFT JOIN indexed i ON i.oid = k.conindid AND k.contype IN ('p', 'u', 'x')
-    GROUP BY p.layout, p.name, k.conname, k.contype, coalesce(f.layout, k.confrelid), f.layout IS NULL,
-             k.convalidated, k.conislocal, k.connoinherit, k.condeferrable, k.condeferred, k.conkey, k.confkey,
-             k.confupdtype, k.confdeltype, k.confmatchtype, k.confdelsetcols, k.conbin, k.conenforced, k.conperiod,
-             i.index_group, CASE WHEN k.contype = 'x' THEN k.oid END
+    GROUP BY p.layout, p.name, k.conname, coalesce(f.layout, k.confrelid), f.layout IS NULL,
+             k.convalidated, k.conislocal, k.connoinherit, k.condeferrable, k.condeferred, k.conkey,
+             k.confkey, k.confupdtype, k.confdeltype, k.confmatchtype, k.confdelsetcols, k.conenforced, k.conperiod,
+             CASE WHEN k.contype = 'x' THEN k.oid END
 ),
 types AS (
     SELECT t.*, w.oid AS schema, quote_ident(t.typname) AS object
@@ -134,8 +176,10 @@ rights AS (
         ELSE w.of_tables END
     UNION ALL
     SELECT c.schema, 'column', c.object || '.' || quote_ident(a.attname), 'grants', c.relowner, a.attacl, '{}'
-    FROM pg_attribute a JOIN relations c ON c.oid = a.attrelid
-    WHERE a.attacl IS NOT NULL AND a.attnum > 0 AND NOT a.attisdropped
+    FROM columns_of o
+    CROSS JOIN LATERAL (SELECT * FROM pg_attribute WHERE attrelid = o.oid OFFSET 0) a
+    JOIN relations c ON c.oid = o.oid
+    WHERE o.granted AND a.attacl IS NOT NULL AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
     SELECT schema, 'function', object, 'grants', proowner, proacl, acldefault('f', proowner)
     FROM functions WHERE proacl IS NOT NULL
@@ -288,7 +332,7 @@ texts (schema, literal, kind, object, aspect, value, schemas, layout, place) AS 
     WHERE s.relkind = 'S'
     UNION ALL
     -- Indexes; of those behind a constraint only what the constraint does not say.
-    SELECT x.schemas[array_position(x.members, x.oid)], v.literal, 'index',
+    SELECT x.schema, v.literal, 'index',
            quote_ident(x.table_name) || '.' || quote_ident(x.name), v.aspect, v.value, x.schemas, NULL, 0
     FROM indexes x
     , LATERAL (VALUES
@@ -470,25 +514,35 @@ FROM named n JOIN layouts l ON l.oid = n.layout
 GROUP BY n.kind, l.oid, l.name, l.schemas
 
 -- name: hashes
--- Of the facts above: one hash for each schema.
+-- Of the facts above: one hash for each schema. Those that hold the same are told from others by a number first, and one
+-- of them is hashed.
+, digests AS MATERIALIZED (
+    SELECT md5(ROW(kind, object, aspect, value)::text) AS digest, schemas FROM facts
+),
+held AS (
+    SELECT s.schema, sum(hashtextextended(d.digest, $4)) AS number
+    FROM digests d, unnest(d.schemas) AS s (schema)
+    GROUP BY s.schema
+),
+alike AS MATERIALIZED (
+    SELECT min(schema) AS schema, array_agg(schema) AS schemas FROM held GROUP BY number
+)
 SELECT n.nspname AS schema, h.hash
 FROM (
-    SELECT s.schema, md5(string_agg(f.digest, '' ORDER BY f.place)) AS hash
-    FROM (
-        SELECT digest, schemas, row_number() OVER (ORDER BY digest COLLATE "C") AS place
-        FROM (SELECT md5(ROW(kind, object, aspect, value)::text) AS digest, schemas FROM facts) f
-    ) f, unnest(f.schemas) AS s (schema)
-    GROUP BY s.schema
-) h JOIN pg_namespace n ON n.oid = h.schema
+    SELECT a.schemas, md5(string_agg(d.digest, '' ORDER BY d.digest COLLATE "C")) AS hash
+    FROM digests d, unnest(d.schemas) AS s (schema) JOIN alike a ON a.schema = s.schema
+    GROUP BY a.schema, a.schemas
+) h, unnest(h.schemas) AS s (schema) JOIN pg_namespace n ON n.oid = s.schema
 
 -- name: details
 -- Of the facts above: each, for one schema.
 SELECT kind, object, aspect, value FROM facts
 
 -- name: settings
--- With an empty search path every name of the schema comes with the schema. The plan is made for few rows and meets
--- many.
-SET LOCAL search_path = ''; SET LOCAL work_mem = '128MB'; SET LOCAL jit = off; SET LOCAL enable_mergejoin = off
+-- With an empty search path every name of the schema comes with the schema. How many schemas there are is known when
+-- the plan is made, and what a process hands on is little.
+SET LOCAL search_path = ''; SET LOCAL work_mem = '128MB'; SET LOCAL jit = off; SET LOCAL enable_mergejoin = off;
+SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL parallel_tuple_cost = 0.001
 
 -- name: begin
 BEGIN READ ONLY

@@ -238,6 +238,9 @@ async def test_a_change_is_named_and_mended(
     await admin.execute("SET LOCAL ROLE NONE")
     found = await shape_of(admin, *triple(roles))
     assert found.hash != definitions.shape.hash
+    # Tables that look alike are looked at once: the other schema's must not be taken for this one's.
+    together = await hashes(admin, [triple(rich[0]), triple(roles), triple(roles)])
+    assert together == {rich[0].schema: definitions.shape.hash, roles.schema: found.hash}
     differing = differences(definitions.shape, found)
     assert told(differing) == expected
     statements = repair(differing, definitions, roles)
