@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from prismicx.audit.denials import Denials
@@ -31,6 +32,8 @@ log = logging.getLogger("prismicx.audit")
 queries = Statements(__package__, "queries.sql")
 
 _BATCH = 200
+_GATHERED = 0.1
+"""Seconds for which events that nobody waits for wait for others: a message costs more than what is in it."""
 
 
 class Trail:
@@ -45,6 +48,7 @@ class Trail:
         self._actor = check_actor(actor) if actor else default_actor()
         self._waiting: list[tuple[Event, asyncio.Future[int]]] = []
         self._writer: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
         self._denials = Denials(self.event, self.enqueue)
 
     def event(
@@ -72,12 +76,18 @@ class Trail:
         """
         return await asyncio.shield(self.enqueue(event))
 
-    def enqueue(self, event: Event) -> asyncio.Future[int]:
-        """Have an event added, without waiting for it."""
+    def enqueue(self, event: Event, *, patient: bool = False) -> asyncio.Future[int]:
+        """Have an event added, without waiting for it.
+
+        Args:
+            patient: it may go with those of the next tenth of a second; of a process that is killed they are missing.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
         future.add_done_callback(_heard)
         self._waiting.append((event, future))
+        if not patient:
+            self._hurry.set()
         if self._writer is None or self._writer.done():
             self._writer = loop.create_task(self._write())
         return future
@@ -94,12 +104,18 @@ class Trail:
     async def close(self) -> None:
         """Write what waits."""
         self._denials.flush()
+        self._hurry.set()
         if self._writer is not None and not self._writer.done():
             await self._writer
 
     async def _write(self) -> None:
         while self._waiting:
+            if not self._hurry.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._hurry.wait(), _GATHERED)
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            if not self._waiting:
+                self._hurry.clear()
             try:
                 places = await self._send([event for event, _ in batch])
             except BaseException as error:

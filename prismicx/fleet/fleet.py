@@ -358,7 +358,8 @@ class Fleet:
                 trail.event(
                     "rollout.tenant", "failed" if code else "done", tenant_id=tenant_id, subject=rollout.rollout_id,
                     code=code, details=details,
-                )
+                ),
+                patient=True,
             )  # fmt: skip
 
         async def failed(tenant_id: str, code: str, text: str) -> None:

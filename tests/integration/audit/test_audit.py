@@ -314,3 +314,32 @@ async def test_what_is_hashed_is_what_is_stored(
     finally:
         await connection.close()
     assert (await platform.audit.verify()).ok
+
+
+async def test_what_nobody_waits_for_is_written_with_what_comes_next(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail = platform._trace.trail
+    sent: list[list[str | None]] = []
+    send = trail._send
+
+    async def noting(batch: list[Any]) -> Any:
+        sent.append([event.tenant_id for event in batch])
+        return await send(batch)
+
+    monkeypatch.setattr(trail, "_send", noting)
+
+    def event(tenant_id: str) -> Any:
+        return trail.event("tenant.update", "done", tenant_id=tenant_id)
+
+    patient = [trail.enqueue(event(f"patient-{number}"), patient=True) for number in range(3)]
+    await asyncio.sleep(0)
+    last = await trail.append(event("awaited"))
+    assert [await future for future in patient] == [last - 3, last - 2, last - 1]
+    assert sent == [["patient-0", "patient-1", "patient-2", "awaited"]]
+    # Alone it is written, too; and what waits when the platform is closed.
+    assert await trail.enqueue(event("alone"), patient=True) == last + 1
+    left = trail.enqueue(event("left"), patient=True)
+    await trail.close()
+    assert left.result() == last + 2
+    assert (await platform.audit.verify()).ok
