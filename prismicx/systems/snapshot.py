@@ -16,7 +16,7 @@ from prismicx.statements import Statements
 from prismicx.systems.ddl import ddl
 from prismicx.systems.definitions import Definitions
 from prismicx.systems.mend import Roles
-from prismicx.systems.phases import with_placeholder
+from prismicx.systems.phases import phases_of, with_placeholder
 from prismicx.systems.shape import shape_of
 from prismicx.systems.step import Limits, Place, opening, run, settings
 
@@ -47,6 +47,17 @@ class Snapshot:
     milliseconds: float
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Length:
+    """Of scripts: their phases, and the statements in these. The shorter is done first."""
+
+    phases: int = 0
+    statements: int = 0
+
+    def __add__(self, other: Length) -> Length:
+        return Length(self.phases + other.phases, self.statements + other.statements)
+
+
 def is_pure(scripts: Iterable[str]) -> bool:
     """Whether scripts do nothing that the catalogue does not show."""
     return all(_is_pure(raw.stmt) for script in scripts for raw in postgast.parse(with_placeholder(script)[0]).stmts)
@@ -61,6 +72,12 @@ def _is_pure(statement: Any) -> bool:
     if kind not in _PURE:
         return False
     return not any(type(item).__name__ == "DefElem" and item.defname == "restart" for _, item in walk(node))
+
+
+def length_of(script: str) -> Length:
+    """How long a script is for the server."""
+    phases = phases_of(with_placeholder(script)[0])
+    return Length(len(phases), sum(len(postgast.split(phase.sql)) for phase in phases))
 
 
 async def content_of(connection: Connection, place: Place) -> Content:

@@ -28,7 +28,7 @@ from prismicx.systems.failure import failure_of, statement_of
 from prismicx.systems.package import Package, Release, Source
 from prismicx.systems.phases import locked_alone, with_placeholder, with_schema
 from prismicx.systems.shape import Shape, shape_of
-from prismicx.systems.snapshot import Content, Snapshot, content_of, is_pure, snapshot_of
+from prismicx.systems.snapshot import Content, Length, Snapshot, content_of, is_pure, length_of, snapshot_of
 from prismicx.systems.step import Limits, Phase, Place, making, opening, phases_of_step, place_of, run, settings
 
 queries = Statements(__package__, "trial.sql")
@@ -101,13 +101,16 @@ async def try_package(connection: Connection, names: Names, package: Package, ad
                     await _back_and_again(connection, place, release, before, trial)
                 trials.append(trial)
             before = trial.definitions.shape
-        pure = True
+        history = Length()
         wanted = {trial.version: trial for trial in trials}
         for release in package.releases:
-            pure = pure and is_pure([release.migration.up])  # as is then all that leads there
-            if pure and release.version in wanted:
+            if not is_pure([release.migration.up]):
+                break  # nor is what leads further
+            history += length_of(release.migration.up)
+            if release.version in wanted:
                 trial = wanted[release.version]
-                trial.snapshot = await snapshot_of(connection, place, trial.definitions, trial.content, _LIMITS)
+                snapshot = await snapshot_of(connection, place, trial.definitions, trial.content, _LIMITS)
+                trial.snapshot = snapshot if snapshot and length_of(snapshot.script) < history else None
     return trials
 
 

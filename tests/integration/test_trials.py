@@ -94,4 +94,28 @@ async def test_a_history_is_read_once_however_many_versions_it_has(
         f"{system}:%",
     )
     await admin.close()
-    assert [row["version_id"] for row in made] == [f"{system}:1.0", f"{system}:2.0"]
+    # The first version is its one script already, and after the third there is data.
+    assert [row["version_id"] for row in made] == [f"{system}:2.0"]
+
+
+@pytest.mark.parametrize(
+    ("scripts", "at_once"),
+    [
+        (["CREATE TABLE a (b int); CREATE INDEX ON a (b)"], []),
+        (["CREATE TABLE a (b int); CREATE TABLE c (d int); DROP TABLE c"], ["1.0"]),
+        (["CREATE TABLE a (b int)", "CREATE INDEX ON a (b)"], ["2.0"]),
+        (["CREATE TABLE a (b int); CREATE INDEX CONCURRENTLY i ON a (b)"], ["1.0"]),
+    ],
+)
+async def test_a_version_is_made_at_once_where_that_saves_something(
+    px: Platform, settings: Settings, new_id: Id, tmp_path: Path, scripts: list[str], at_once: list[str]
+) -> None:
+    system = new_id()
+    await px.catalogue.publish(make_package(tmp_path, system, *((script, None) for script in scripts), kind="trials"))
+    admin = await administrator(settings, "management_system_repository")
+    made = await admin.fetch(
+        "SELECT version_id FROM prismicx.version_trials WHERE version_id LIKE $1 AND snapshot IS NOT NULL ORDER BY 1",
+        f"{system}:%",
+    )
+    await admin.close()
+    assert [row["version_id"] for row in made] == [f"{system}:{version}" for version in at_once]
