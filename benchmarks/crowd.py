@@ -8,11 +8,12 @@ from prismicx.platform import Platform
 
 
 async def crowd(platform: Platform, name: str, number: int, sizes: tuple[int, ...] = ()) -> list[str]:
-    """Active tenants `name-1`, `name-2` … of the tier `name`, with their roles and their entries in the registry; the
-    first so many of them, for each of the sizes, are tagged with it."""
+    """Active tenants `name-1`, `name-2` … of the tier `name`, with their roles, what runs their migrations, and their
+    entries in the registry; the first so many of them, for each of the sizes, are tagged with it."""
     tenants = [f"{name}-{n}" for n in range(1, number + 1)]
     names = platform._names
     pool = await platform._postgres.pool("registry", "management_system_repository")
+    fleet = await platform._postgres.pool("fleet", "management_system_repository")
     for begin in range(0, number, 500):
         some = tenants[begin : begin + 500]
         await pool.execute(
@@ -20,6 +21,13 @@ async def crowd(platform: Platform, name: str, number: int, sizes: tuple[int, ..
             [names.tenant_role(tenant) for tenant in some],
             [names.tenant_owner(tenant) for tenant in some],
         )
+        owners = [names.tenant_owner(tenant) for tenant in some]
+        for first in range(
+            0, len(owners), 20
+        ):  # each changes the rights of one schema, which is slow done often at once
+            await fleet.execute(
+                "SELECT prismicx.make_runner(owner) FROM unnest($1::text[]) AS owner", owners[first : first + 20]
+            )
         registry = await platform._registry.collection("tenants")
         moment = datetime.now(UTC)
         await registry.insert_many(
