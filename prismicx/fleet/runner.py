@@ -28,7 +28,7 @@ from prismicx.systems.patience import FIRST, LONGEST, PASSING
 from prismicx.systems.step import Limits, Phase, Place
 from prismicx.systems.way import phases_left
 
-_TOGETHER, _QUICK = 16, 0.1
+_TOGETHER, _QUICK = 16, 0.2
 """At most so many tenants are in one message; fewer than in the last one where that took so many seconds."""
 
 Where = tuple[str | None, int]
@@ -200,7 +200,7 @@ class Runner:
             return  # it stays open, as the ledger says
         if one.end is None:
             one.end = time.monotonic() + self.options.patience
-        error = await self._in_the_way(link, one.tenant_id, one.here)
+        error = await self._in_the_way(link, one.tenant_id, one.here, apart=True)
         if error is None:
             return
         if time.monotonic() >= one.end:
@@ -211,10 +211,12 @@ class Runner:
         one.pause = min(one.pause * 2, LONGEST)
         heapq.heappush(self.busy, one)
 
-    async def _in_the_way(self, link: Link, tenant_id: str, here: Where) -> asyncpg.PostgresError | None:
+    async def _in_the_way(
+        self, link: Link, tenant_id: str, here: Where, *, apart: bool = False
+    ) -> asyncpg.PostgresError | None:
         """Bring a tenant there, or write down why not; the error where another transaction is in its way."""
         try:
-            await self._bring(link, tenant_id, here)
+            await self._bring(link, tenant_id, here, apart)
             self._is_done(tenant_id)
         except PASSING as error:
             return error
@@ -239,10 +241,10 @@ class Runner:
         self.told.failed += 1
         await self.failed(tenant_id, code, text)
 
-    async def _bring(self, link: Link, tenant_id: str, here: Where) -> None:
+    async def _bring(self, link: Link, tenant_id: str, here: Where, apart: bool) -> None:
         place = self.place(tenant_id)
         try:
-            await self._walk(link, place, here)
+            await self._walk(link, place, here, apart)
         except asyncpg.PostgresError as error:
             if error.sqlstate not in MOVED:
                 raise
@@ -250,11 +252,11 @@ class Runner:
             found = (await self.now([tenant_id]))[tenant_id]
             if found == here:
                 raise
-            await self._walk(link, place, found)
+            await self._walk(link, place, found, apart)
 
-    async def _walk(self, link: Link, place: Place, here: Where) -> None:
+    async def _walk(self, link: Link, place: Place, here: Where, apart: bool) -> None:
         for phase in self._phases(here):
-            await perform(link, place, phase, self._limits)
+            await perform(link, place, phase, self._limits, apart=apart)
 
     def _phases(self, here: Where) -> Sequence[Phase]:
         version, done = here

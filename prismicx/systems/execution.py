@@ -41,6 +41,10 @@ MOVED = ("PX001", "PX002")
 """What the ledger says of a tenant that is not where a phase begins."""
 
 
+_TOLD = (*PASSING, asyncpg.QueryCanceledError)
+"""Errors after which a script is not run once more to learn in which of its statements: another try will have it, or
+somebody did not want it to go on."""
+
 # What a script prepared outlives its transaction, whatever error ended that: it may have the name of one of ours.
 _NOTHING_PREPARED = "SELECT 1 / (count(*) = 0)::int FROM pg_catalog.pg_prepared_statements WHERE from_sql"
 
@@ -134,8 +138,11 @@ class Link:
             connection.terminate()
 
 
-async def perform(link: Link, place: Place, phase: Phase, limits: Limits) -> None:
+async def perform(link: Link, place: Place, phase: Phase, limits: Limits, *, apart: bool = False) -> None:
     """Perform a phase, or nothing.
+
+    Args:
+        apart: statement by statement from the first try on, see `prismicx.systems.step.run`.
 
     Raises:
         asyncpg.PostgresError: what the server said; ``55P03`` when somebody else changes the schema, ``PX001`` when the
@@ -144,7 +151,7 @@ async def perform(link: Link, place: Place, phase: Phase, limits: Limits) -> Non
         Unavailable: ``postgres.lost``.
     """
     try:
-        await _perform(link, place, phase, limits)
+        await _perform(link, place, phase, limits, apart)
     except asyncpg.PostgresError as error:
         refusal = refusal_of(error)
         if refusal is not None:
@@ -152,17 +159,9 @@ async def perform(link: Link, place: Place, phase: Phase, limits: Limits) -> Non
         raise
 
 
-async def _perform(link: Link, place: Place, phase: Phase, limits: Limits) -> None:
+async def _perform(link: Link, place: Place, phase: Phase, limits: Limits, apart: bool) -> None:
     if not phase.concurrent:
-        begin = making(place.owner) if phase.expected is None and not phase.number else ""
-        try:
-            await link.send(begin + message(await link.context(place.tenant_id), place, phase, limits, utc_now()))
-        except asyncpg.UndefinedFunctionError as error:
-            if not lacks_runner(error):
-                raise
-            # An older release installed it, or a script dropped whatever its role owned.
-            begin = making(place.owner)
-            await link.send(begin + message(await link.context(place.tenant_id), place, phase, limits, utc_now()))
+        await _together_or_apart(link, place, phase, limits, apart)
         return
     key = f"hashtextextended({literal(place.schema)}, 0)"
     taken = f"{await link.context(place.tenant_id)}; {settings(limits)} {ledger(place, phase, utc_now())}"
@@ -175,6 +174,23 @@ async def _perform(link: Link, place: Place, phase: Phase, limits: Limits) -> No
         await link.send(f"RESET ROLE; BEGIN; {taken} COMMIT; {LAST}")
     finally:
         await link.end(f"RESET ROLE; RESET ALL; SELECT pg_advisory_unlock({key})")
+
+
+async def _together_or_apart(link: Link, place: Place, phase: Phase, limits: Limits, apart: bool) -> None:
+    async def send(begin: str, apart: bool) -> None:
+        context = await link.context(place.tenant_id)
+        await link.send(begin + message(context, place, phase, limits, utc_now(), apart=apart))
+
+    try:
+        await send("", apart)
+    except asyncpg.PostgresError as error:
+        if lacks_runner(error):
+            # An older release made the tenant, or a script dropped whatever its role owned.
+            await send(making(place.owner), True)
+        elif apart or isinstance(error, _TOLD) or error.sqlstate in MOVED or error.sqlstate in REFUSED:
+            raise
+        else:
+            await send("", True)  # it was undone; now it tells which of its statements fails
 
 
 @asynccontextmanager
@@ -190,8 +206,8 @@ async def stepping(pool: Pool) -> AsyncIterator[PooledConnection]:
 
 
 def is_small(phase: Phase) -> bool:
-    """Whether a phase changes a schema that is there in one message, so that `perform_together` takes it."""
-    return not phase.concurrent and phase.expected is not None and phase.target is not None
+    """Whether a phase makes or changes a schema in one message, so that `perform_together` takes it."""
+    return not phase.concurrent and phase.target is not None
 
 
 async def perform_together(link: Link, phases: Sequence[tuple[Place, Phase]], limits: Limits) -> None:

@@ -114,16 +114,24 @@ def place_of(names: Names, tenant_id: str, system_id: str, system_type: str) -> 
 
 
 def message(
-    context: str, place: Place, phase: Phase, limits: Limits, moment: datetime, *, followed: bool = False
+    context: str,
+    place: Place,
+    phase: Phase,
+    limits: Limits,
+    moment: datetime,
+    *,
+    apart: bool = False,
+    followed: bool = False,
 ) -> str:
     """The whole phase: a transaction of its own, and the session as it was.
 
     Args:
         context: what makes the transaction the tenant's, see `prismicx.engines.postgres.Postgres.context`.
+        apart: see `run`.
         followed: whether others follow in what is sent: it is on disk when the last one is, as the log has one order.
     """
     late = LATE if followed else ""
-    return f"BEGIN; {late}{context}; {settings(limits)} {body(place, phase, moment)} COMMIT; {LAST}"
+    return f"BEGIN; {late}{context}; {settings(limits)} {body(place, phase, moment, apart=apart)} COMMIT; {LAST}"
 
 
 def settings(limits: Limits) -> str:
@@ -139,14 +147,14 @@ def ledger(place: Place, phase: Phase, moment: datetime) -> str:
     return f"SELECT prismicx.take_step({given}, {phase.number}, {phase.of}, {chosen});"
 
 
-def body(place: Place, phase: Phase, moment: datetime) -> str:
-    """What is done within the transaction."""
+def body(place: Place, phase: Phase, moment: datetime, *, apart: bool = True) -> str:
+    """What is done within the transaction; `apart` as in `run`."""
     written = ledger(place, phase, moment)
     if phase.target is None:
         # Nothing of the tenant's runs when its schema is dropped, and somebody may have dropped it by hand.
         return f'{written} SET LOCAL ROLE "{place.owner}"; DROP SCHEMA IF EXISTS "{place.schema}" CASCADE;'
     begin = "" if phase.expected is not None or phase.number else opening(place)
-    return f"{written} {begin} {run(place, phase.script)}"
+    return f"{written} {begin} {run(place, phase.script, apart=apart)}"
 
 
 def opening(place: Place) -> str:
@@ -168,10 +176,15 @@ def opening_statements(place: Place) -> list[str]:
     ]
 
 
-def run(place: Place, script: str) -> str:
-    """A script as the owner of the schema and as nobody else, for one who is the login; see `making`."""
+def run(place: Place, script: str, *, apart: bool = True) -> str:
+    """A script as the owner of the schema and as nobody else, for one who is the login; see `making`.
+
+    Args:
+        apart: statement by statement, so that an error tells in which one; else at once, which takes less time.
+    """
     path = literal(f'SET LOCAL search_path = "{place.schema}"')
-    texts = ", ".join(literal(with_schema(statement, place.schema)) for statement in _statements(script))
+    given = _statements(script) if apart else (script,)
+    texts = ", ".join(literal(with_schema(statement, place.schema)) for statement in given)
     statements = f"ARRAY[{path}, {texts or literal('')}]::pg_catalog.text[]"
     return (
         f'SELECT {_RUNNERS}."{place.owner}"({statements}); '

@@ -168,6 +168,9 @@ class Provisioning:
         async def roles() -> None:
             pool = await self._postgres.pool("registry", "management_system_repository")
             await pool.execute(_sql.create_roles, used["postgres_role"], used["postgres_owner"])
+            # Now, beside what is done in MongoDB, and not with the first system of the tenant.
+            fleet = await self._postgres.pool("fleet", "management_system_repository")
+            await fleet.execute(_sql.make_runner, used["postgres_owner"])
 
         async def view() -> None:
             pool = await self._postgres.pool("registry", "system_users")

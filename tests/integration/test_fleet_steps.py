@@ -212,7 +212,7 @@ async def test_a_snapshot_loses_no_data(shop: Shop, px: Platform, more: str, que
     shop.tenants = [f"t-{secrets.token_hex(5)}"]
     await px.tenants.create(shop.tenants[0], name="T", isolation="shared", tier=shop.system)
     (group,) = (await shop.plan("install", "1.0")).groups
-    assert (group.from_snapshot, group.locks) == (True, {})
+    assert not group.from_snapshot  # the first version is its script already
     assert group.seconds > 0
     assert (await shop.run("install", "2.0")).done == 1
     assert await shop.sql(shop.tenants[0], question) == answer
@@ -238,4 +238,41 @@ async def test_what_runs_scripts_is_made_where_it_is_not_there(shop: Shop, px: P
     async with px.tenant(shop.tenants[2]) as scope:
         assert (await scope.systems.migrate(shop.system, "2.0")).version == "2.0"
     assert [await admin.fetchval(made, name) for name in runners] == [True] * 3
+    await admin.close()
+
+
+async def test_of_tenants_that_are_made_together_one_that_fails_tells_the_statement(shop: Shop, px: Platform) -> None:
+    shop.system = f"s{secrets.token_hex(4)}"
+    script = "CREATE TABLE first (a int); CREATE TABLE items (b int); CREATE TABLE last (c int);"
+    await px.catalogue.publish(make_package(shop.folder, shop.system, (script, None)))
+    shop.tenants = [f"t-{secrets.token_hex(5)}" for _ in range(9)]
+    for name in shop.tenants:
+        await px.tenants.create(name, name="T", isolation="shared", tier=shop.system)
+    taken = shop.tenants[4]
+    schema, owner = px._names.schema(taken, shop.system), px._names.tenant_owner(taken)
+    admin = await administrator(shop.settings, "management_system_repository")
+    await admin.execute(f'CREATE SCHEMA "{schema}" AUTHORIZATION "{owner}"; CREATE VIEW "{schema}".items AS SELECT 1')
+    plan = await shop.plan("install", "1.0", waves=(), concurrency=1, max_failures="1")
+    done = await px.fleet.start(plan)
+    assert (done.done, done.failed) == (8, 1)
+    (cause,) = await px.fleet.failures(done.rollout_id)
+    assert (cause.code, cause.tenants) == ("42P07", (taken,))
+    assert cause.message.endswith("in: CREATE TABLE items (b int)")
+    left = await admin.fetch("SELECT relname FROM pg_class WHERE relnamespace = $1::regnamespace", f'"{schema}"')
+    assert [row["relname"] for row in left] == ["items"]
+    await admin.execute(f'DROP VIEW "{schema}".items')
+    assert (await px.fleet.resume(done.rollout_id, retry_failed=True)).done == 9
+    assert await shop.versions() == installed("1.0", shop.tenants)
+    await admin.close()
+
+
+async def test_a_tenant_has_what_runs_its_scripts_from_its_making_on(shop: Shop, px: Platform) -> None:
+    await shop.open(2, version=None)
+    admin = await administrator(shop.settings, "management_system_repository")
+    runners = [f'runners."{px._names.tenant_owner(tenant)}"(text[])' for tenant in shop.tenants]
+    for name in runners:
+        assert await admin.fetchval("SELECT to_regprocedure($1) IS NOT NULL", name)
+    await admin.execute(f"DROP FUNCTION {runners[1]}")  # as an older release made tenants
+    assert (await shop.run("install", "1.0")).done == 2
+    assert await admin.fetchval("SELECT to_regprocedure($1) IS NOT NULL", runners[1])
     await admin.close()
