@@ -129,5 +129,6 @@ async def _remove_from_postgres(settings: Settings, endpoints: Endpoints, names:
     url = endpoints.postgres.postgres(names.server_wide("management_system_repository"))
     async with postgres.connect(url, settings.connect_timeout) as admin:
         for tenant_id in tenants:
+            await admin.execute(f'DROP FUNCTION IF EXISTS runners."{names.tenant_owner(tenant_id)}"(text[])')
             for role in (names.tenant_role(tenant_id), names.tenant_owner(tenant_id)):
                 await admin.execute(f'DROP ROLE IF EXISTS "{role}"')
