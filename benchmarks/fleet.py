@@ -49,7 +49,7 @@ async def measure(settings: Settings, quick: bool) -> list[Claim]:
         claims = []
         for claim in (bench.installs, bench.upgrades, bench.drift, bench.nothing, bench.chart, bench.reader):
             claims.append(await claim())
-            print(f"measured: {claims[-1].title}", file=sys.stderr)  # the next may take minutes
+            print("\n".join(claims[-1].lines()), file=sys.stderr)  # now: the next may take minutes
     finally:
         await bench.close()
         await platform.close()
