@@ -22,9 +22,8 @@ async def crowd(platform: Platform, name: str, number: int, sizes: tuple[int, ..
             [names.tenant_owner(tenant) for tenant in some],
         )
         owners = [names.tenant_owner(tenant) for tenant in some]
-        for first in range(
-            0, len(owners), 20
-        ):  # each changes the rights of one schema, which is slow done often at once
+        # Each changes the rights of one schema, which gets slower with every change of the same transaction.
+        for first in range(0, len(owners), 20):
             await fleet.execute(
                 "SELECT prismicx.make_runner(owner) FROM unnest($1::text[]) AS owner", owners[first : first + 20]
             )

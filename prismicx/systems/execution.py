@@ -40,7 +40,6 @@ RECYCLED_AFTER = 400
 MOVED = ("PX001", "PX002")
 """What the ledger says of a tenant that is not where a phase begins."""
 
-
 _TOLD = (*PASSING, asyncpg.QueryCanceledError)
 """Errors after which a script is not run once more to learn in which of its statements: another try will have it, or
 somebody did not want it to go on."""
