@@ -15,7 +15,7 @@ from prismicx.systems.step import Place
 
 _SHOWN = 5
 
-_WORTH, _PARTS = 1_000, 2
+_WORTH, _PARTS = 500, 2
 """So many schemas are worth a query of their own, and there are at most so many at once: some of what a query does is
 for all that there are, and with a third one it takes longer where there are two cores."""
 

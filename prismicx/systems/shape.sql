@@ -23,18 +23,18 @@ WITH wanted AS MATERIALIZED (
     LEFT JOIN pg_roles o ON o.rolname = a.owner
     LEFT JOIN pg_roles u ON u.rolname = a.user_
 ),
+-- Read once: it holds what other schemas have, too, and nothing in it is found by its schema.
+classes AS MATERIALIZED (
+    SELECT c.oid, c.relnamespace AS schema, c.relname AS name, c.relkind, c.relowner, c.relpersistence,
+           c.relrowsecurity, c.relforcerowsecurity, c.reloptions, c.relispartition, c.relpartbound, c.relreplident,
+           c.reltablespace, c.relam, c.reloftype, c.relacl
+    FROM pg_class c JOIN wanted w ON w.oid = c.relnamespace
+),
 relations AS MATERIALIZED (
-    SELECT c.oid, c.relnamespace AS schema, c.relname AS name, quote_ident(c.relname) AS object, c.relkind, c.relowner,
-           c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.reloptions, c.relispartition, c.relpartbound,
-           c.relreplident, c.reltablespace, c.relam, c.reloftype, c.relacl, c.relhassubclass,
+    SELECT c.*, quote_ident(c.name) AS object,
            CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialised view' WHEN 'S' THEN 'sequence'
                WHEN 'c' THEN 'type' ELSE 'table' END AS kind
-    FROM pg_class c JOIN wanted w ON w.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c')
-),
--- What is asked of thousands of tables is read from the catalogue alone, so that several processes can share the work.
-schemas AS NOT MATERIALIZED (
-    SELECT n.oid FROM unnest($1::text[]) AS a (name) JOIN pg_namespace n ON n.nspname = a.name
+    FROM classes c WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c')
 ),
 -- A column alone is a number of 64 bits here, and so are all of a table together; its indexes and its constraints, too.
 -- With a seed of each look, $4, nobody can make columns that look like others.
@@ -46,9 +46,7 @@ columns_of AS MATERIALIZED (
                 a.attislocal, a.attcompression, a.attcollation, a.attinhcount, a.attstattarget, a.attoptions, a.attname,
                 d.adbin::text
             ), $4) AS number
-        FROM schemas n
-        JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c')
-        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+        FROM relations c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
         LEFT JOIN pg_attrdef d ON a.atthasdef AND d.adrelid = a.attrelid AND d.adnum = a.attnum
         OFFSET 0
     ) a
@@ -59,13 +57,12 @@ indexes_of AS (
     SELECT oid, bit_xor(number) AS number
     FROM (
         SELECT x.indrelid AS oid, hash_record_extended(ROW(
-                i.relname, i.reloptions, i.relam, i.relkind, x.indkey::int2[], x.indclass, x.indoption::int2[],
+                i.name, i.reloptions, i.relam, i.relkind, x.indkey::int2[], x.indclass, x.indoption::int2[],
                 x.indcollation, x.indexprs::text, x.indpred::text, x.indisunique, x.indnullsnotdistinct,
                 x.indnkeyatts, x.indisvalid AND x.indisready, x.indisclustered
             ), $4) AS number
-        FROM schemas n
-        JOIN pg_class i ON i.relnamespace = n.oid AND i.relkind IN ('i', 'I')
-        JOIN pg_index x ON x.indexrelid = i.oid
+        FROM classes i JOIN pg_index x ON x.indexrelid = i.oid
+        WHERE i.relkind IN ('i', 'I')
         OFFSET 0
     ) x
     GROUP BY oid
@@ -79,7 +76,7 @@ constraints_of AS (
             conname, contype, convalidated, conislocal, connoinherit, condeferrable, condeferred, conkey, conbin::text,
             conenforced, conperiod
         ), $4) AS number
-        FROM schemas n JOIN pg_constraint ON connamespace = n.oid
+        FROM wanted w JOIN pg_constraint ON connamespace = w.oid
         WHERE contype IN ('p', 'u', 'c', 'x') OR (contype = 'n' AND (NOT convalidated OR connoinherit))
     ) k
     GROUP BY conrelid
@@ -113,16 +110,17 @@ columns AS (
 ),
 indexes AS (
     SELECT i.oid, x.table_name, i.relnamespace AS schema, i.relname AS name, i.reloptions,
-           x.indisvalid AND x.indisready AS valid, x.indisclustered AS clustered, EXISTS (
-               SELECT FROM pg_constraint k WHERE k.conindid = i.oid AND k.contype IN ('p', 'u', 'x')) AS constrains,
-           x.schemas
+           x.indisvalid AND x.indisready AS valid, x.indisclustered AS clustered, coalesce((
+               SELECT true FROM pg_constraint k
+               WHERE k.conrelid = x.indrelid AND k.conindid = i.oid AND k.contype IN ('p', 'u', 'x') LIMIT 1
+           ), false) AS constrains, x.schemas
     FROM (
         SELECT x.*, l.name AS table_name, l.schemas, true AS btree
         FROM layouts l CROSS JOIN LATERAL (SELECT * FROM pg_index WHERE indrelid = l.oid OFFSET 0) x
         UNION ALL
         SELECT x.*, p.name, ARRAY[p.schema], false
-        FROM schemas n JOIN pg_class i ON i.relnamespace = n.oid AND i.relkind IN ('i', 'I') AND i.relam <> 403
-        JOIN pg_index x ON x.indexrelid = i.oid JOIN placed p ON p.oid = x.indrelid
+        FROM classes i JOIN pg_index x ON x.indexrelid = i.oid JOIN placed p ON p.oid = x.indrelid
+        WHERE i.relkind IN ('i', 'I') AND i.relam <> 403
     ) x
     CROSS JOIN LATERAL (SELECT * FROM pg_class WHERE oid = x.indexrelid OFFSET 0) i
     WHERE (i.relam = 403) = x.btree
@@ -350,8 +348,10 @@ texts (schema, literal, kind, object, aspect, value, schemas, layout, place) AS 
     UNION ALL
     SELECT k.schema, v.literal, 'constraint', quote_ident(k.table_name) || '.' || quote_ident(k.name), v.aspect,
            v.value, k.schemas, NULL, 0
-    FROM (SELECT c.connamespace AS schema, g.* FROM constraints g JOIN pg_constraint c ON c.oid = g.oid) k
-    , LATERAL (VALUES
+    FROM (
+        SELECT c.connamespace AS schema, g.*
+        FROM constraints g CROSS JOIN LATERAL (SELECT connamespace FROM pg_constraint WHERE oid = g.oid OFFSET 0) c
+    ) k, LATERAL (VALUES
         (false, 'definition', regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', '')),
         (true, 'validated', CASE WHEN NOT k.validated THEN 'no' END),
         (true, 'inherited', CASE WHEN NOT k.local THEN 'yes' END)
@@ -540,9 +540,9 @@ SELECT kind, object, aspect, value FROM facts
 
 -- name: settings
 -- With an empty search path every name of the schema comes with the schema. How many schemas there are is known when
--- the plan is made, and what a process hands on is little.
+-- the plan is made. Where there are many, several connections look at once: workers of each would be in their way.
 SET LOCAL search_path = ''; SET LOCAL work_mem = '128MB'; SET LOCAL jit = off; SET LOCAL enable_mergejoin = off;
-SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL parallel_tuple_cost = 0.001
+SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL max_parallel_workers_per_gather = 0
 
 -- name: begin
 BEGIN READ ONLY
