@@ -132,22 +132,29 @@ class Planner:
         published = by_system(await connection.fetch(queries.versions_of, _needs(known)))
         groups: dict[str | None, list[str]] = {}
         blocked: list[Blocked] = []
+        passed: set[Any] = set()
         for tenant_id in sorted(meant):
             row: Any = candidates.get(tenant_id)
-            if not _concerned(known, action, row, named):
-                continue
             here = row["version"] if row is not None and row["status"] == INSTALLED else None
-            try:
-                check_state(tenant_id, meant[tenant_id])
-                if not (force and action == "uninstall"):  # then it is removed in whatever state it is
-                    _check_row(known, action, tenant_id, row)
-                    check_unfinished(tenant_id, _id(known), here, unfinished.get(tenant_id), _way(known, here))
-                elif row is None:
-                    raise not_installed(tenant_id, _id(known))
-                _check_others(known, action, tenant_id, others.get(tenant_id, {}), published)
-            except PrismicXError as error:
-                blocked.append(Blocked(tenant_id, here, error.code, error.message, error.exit_code))
-                continue
+            # All that is looked at where there is nothing else: of thousands that are alike the first is checked.
+            alike = (meant[tenant_id], row and (row["status"], row["version"], row["configurations"]))
+            alone = tenant_id not in others and tenant_id not in unfinished
+            if not (alone and alike in passed):
+                if not _concerned(known, action, row, named):
+                    continue
+                try:
+                    check_state(tenant_id, meant[tenant_id])
+                    if not (force and action == "uninstall"):  # then it is removed in whatever state it is
+                        _check_row(known, action, tenant_id, row)
+                        check_unfinished(tenant_id, _id(known), here, unfinished.get(tenant_id), _way(known, here))
+                    elif row is None:
+                        raise not_installed(tenant_id, _id(known))
+                    _check_others(known, action, tenant_id, others.get(tenant_id, {}), published)
+                except PrismicXError as error:
+                    blocked.append(Blocked(tenant_id, here, error.code, error.message, error.exit_code))
+                    continue
+                if alone:
+                    passed.add(alike)
             groups.setdefault(here, []).append(tenant_id)
         return groups, blocked
 

@@ -95,6 +95,19 @@ async def test_many_get_no_configuration_that_the_version_forbids(shop: Shop) ->
     assert caught.value.code == "system.configuration_invalid"
 
 
+async def test_of_tenants_alike_in_version_each_configuration_is_looked_at(shop: Shop, px: Platform) -> None:
+    schema = '[versions.configuration]\ntype = "object"\nproperties.region.type = "string"\n'
+    needed = f'{schema}required = ["region"]\n'
+    none, north, south, other = await publish(shop, *SCRIPTS[:2], tenants=4, declared={1: schema, 2: needed})
+    assert (await shop.run("install", "1.0")).done == 4
+    for tenant, region in ((north, "eu"), (south, "eu"), (other, "us")):
+        async with px.tenant(tenant) as scope:
+            await scope.systems.configure(shop.system, configuration={"region": region})
+    plan = await shop.plan("upgrade", "2.0")
+    assert [(item.tenant_id, item.code) for item in plan.blocked] == [(none, "system.configuration_invalid")]
+    assert {group.tenants for group in plan.groups} == {tuple(sorted((north, south, other)))}
+
+
 async def test_a_wave_of_those_who_may_not_be_touched_is_passed(shop: Shop, px: Platform) -> None:
     await shop.open(3)
     canary, *others = shop.tenants
