@@ -34,11 +34,15 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("shared")
 
 _DATA = "PRISMICX_TEST_DATA"
+_MEMORY, _ROOM = Path("/dev/shm"), 8 << 30  # a folder of this run is made in it
+"""Where files are in memory, and the bytes that must be free there to use it: the tests make and remove many thousand
+files, and some file systems make new ones slowly for minutes after many were removed."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        os.environ[_DATA] = tempfile.mkdtemp(prefix="prismicx-test-")
+        roomy = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _ROOM
+        os.environ[_DATA] = tempfile.mkdtemp(prefix="prismicx-test-", dir=_MEMORY if roomy else None)
     leaks.watch(Path(os.environ[_DATA]) / "leaks")
 
 
