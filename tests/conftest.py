@@ -34,7 +34,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("shared")
 
 _DATA = "PRISMICX_TEST_DATA"
-_MEMORY, _ROOM = Path("/dev/shm"), 8 << 30  # a folder of this run is made in it
+_MEMORY, _ROOM = Path("/dev/shm"), 8 << 30
 """Where files are in memory, and the bytes that must be free there to use it: the tests make and remove many thousand
 files, and some file systems make new ones slowly for minutes after many were removed."""
 
