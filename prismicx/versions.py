@@ -16,8 +16,10 @@ def version_of(moment: datetime) -> str:
 
 def moment_of(version: object) -> datetime | None:
     """The time of a version; None when it is none, which nothing has."""
+    if not isinstance(version, str):
+        return None
     try:
-        return datetime.strptime(f"{version}+0000", f"{_FORM}%z")
+        return datetime.strptime(version + "+0000", f"{_FORM}%z")
     except ValueError:
         return None
 

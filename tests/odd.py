@@ -15,11 +15,18 @@ REFUSED = object()
 """What `tried` gives for an operation that was refused."""
 
 
-def _deep(levels: int) -> Any:
-    held: Any = 1
-    for _ in range(levels):
-        held = {"a": [held]}
-    return held
+class _Deep(dict[str, Any]):
+    """A document with so many levels below it; Hypothesis could not show a plain one, and would hide what failed."""
+
+    def __init__(self, levels: int) -> None:
+        held: Any = 1
+        for _ in range(levels - 1):
+            held = {"a": [held]}
+        super().__init__(a=[held])
+        self._levels = levels
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(f"_Deep({self._levels})")
 
 
 _SPECIAL = (
@@ -28,8 +35,8 @@ _SPECIAL = (
     float("inf"), b"\xff", uuid.uuid4(), datetime(2026, 1, 1), datetime.max.replace(tzinfo=UTC), {1, 2}, object(), [],
     {}, [None], [[1]], (1, 2), {5: 1}, {"$set": 1}, {"$ne": "a"}, {"": 1}, {"a.b": 1}, {"a\0": 1}, {"\udcff": 1},
     {"a": "\udcff"}, {"a": "\0"}, {"a": b"x"}, {"a": 2**64}, {"a": 10**5_000}, {"a": float("nan")}, {"a": object()},
-    {"a": {"$ne": 1}}, {"a": "x" * 70_000}, {"private": "a"}, {"private": "pxsealed:x"}, _deep(12), _deep(200),
-    _deep(2_000), [{"name": "a", "value": 10**400}], ["x"] * 2_000,
+    {"a": {"$ne": 1}}, {"a": "x" * 70_000}, {"private": "a"}, {"private": "pxsealed:x"}, _Deep(12), _Deep(200),
+    _Deep(2_000), [{"name": "a", "value": 10**400}], ["x"] * 2_000,
 )  # fmt: skip
 
 odd = st.one_of(

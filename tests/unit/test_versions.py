@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,3 +33,12 @@ def test_the_time_is_now_where_the_last_change_is_past() -> None:
 def test_a_version_tells_its_moment(moment: datetime) -> None:
     assert moment_of(version_of(moment)) == moment
     assert moment_of(f"{version_of(moment)}x") is None
+
+
+def test_what_is_no_text_is_no_version() -> None:
+    deep: Any = "20260101T000000000000"
+    for held in (20260101000000, None, b"20260101T000000000000", 10**5_000):
+        assert moment_of(held) is None
+    for _ in range(2_000):
+        deep = {"a": [deep]}
+    assert moment_of(deep) is None
