@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from prismicx.audit.tracing import Trace, audited
@@ -35,6 +36,7 @@ from prismicx.fleet.values import (
     Rollout,
     Selection,
     State,
+    begun,
     grouped,
 )
 from prismicx.fleet.ways import ways_of
@@ -139,7 +141,7 @@ class Fleet:
                     queries.add_tenants, key, moment, [tenant_id for tenant_id, _ in tenants],
                     [number for _, number in tenants], [versions[tenant_id] for tenant_id, _ in tenants],
                 )  # fmt: skip
-            return await self._run(watch, await self.get(key), progress, planned=plan.made_at)
+            return await self._run(watch, begun(plan, key, moment), tenants, progress, planned=plan.made_at)
 
     @audited("rollout.resume", subject="rollout_id", given=("retry_failed",), told=_outcome)
     async def resume(
@@ -167,7 +169,9 @@ class Fleet:
             if retry_failed:
                 await watch.execute(queries.forget_failures, rollout.rollout_id, utc_now())
             await self._set_status(rollout.rollout_id, "running", None, ("paused", "running", "finished"))
-            return await self._run(watch, await self.get(rollout.rollout_id), progress)
+            pool = await self._postgres.pool("reporting", DATABASE)
+            waiting = await pool.fetch(_of_rollout(queries.open_tenants), rollout.rollout_id)
+            return await self._run(watch, await self.get(rollout.rollout_id), waiting, progress)
 
     @audited("rollout.pause", subject="rollout_id")
     async def pause(self, rollout_id: uuid.UUID | str) -> Rollout:
@@ -285,17 +289,17 @@ class Fleet:
         return done is not None
 
     async def _run(
-        self, watch: Connection, rollout: Rollout, progress: Told, *, planned: datetime | None = None
-    ) -> Rollout:
+        self, watch: Connection, rollout: Rollout, waiting: Sequence[Any], progress: Told,
+        planned: datetime | None = None,
+    ) -> Rollout:  # fmt: skip
+        """Bring those that wait, each with the number of its wave and in the order of the waves, to where it leads."""
         reading = await self._postgres.pool("reporting", DATABASE)
-        rows = await reading.fetch(_of_rollout(queries.open_tenants), rollout.rollout_id)
-        waiting = [row for row in rows if row["error_code"] is None]
         told = Progress(rollout.tenants, rollout.done, rollout.failed)
         system: Any = await reading.fetchrow(queries.system, rollout.system_id)
         runner = await self._runner(rollout, system["type"], told, progress)
         look = Look(reading, self._registry, self._names, rollout, system["type"], runner)
         allowed = rollout.options.allowed_failures(rollout.tenants)
-        waves = [(number, [*group]) for number, group in groupby(waiting, key=lambda row: row["wave"])]
+        waves = [(number, [name for name, _ in some]) for number, some in groupby(waiting, key=itemgetter(1))]
         told.waves = max((number for number, _ in waves), default=-1) + 1
         reason = ""
         watcher = asyncio.create_task(self._watch(watch, rollout.rollout_id))
@@ -304,10 +308,10 @@ class Fleet:
             for number, group in waves:
                 told.wave = number + 1
                 fresh = planned is not None and utc_now().replace(tzinfo=UTC) - planned < _FRESH
-                ready = await look.ready([row["tenant_id"] for row in group], schemas=not fresh)
+                ready = await look.ready(group, schemas=not fresh)
                 last = number + 1 == told.waves
                 failed = await runner.wave(ready, allowed, last=last)
-                reason = _reason(runner, allowed, failed, len(ready), last)
+                reason = runner.reason(allowed, failed, len(ready), last=last)
                 if reason or runner.stop.is_set():
                     break
         finally:
@@ -315,11 +319,12 @@ class Fleet:
             (seen,) = await asyncio.gather(watcher, return_exceptions=True)
         if isinstance(seen, Exception):
             raise seen  # nobody could have stopped it any more, and another process may work on it by now
+        status: State = "paused" if reason else "finished"
+        moved = await self._set_status(rollout.rollout_id, status, reason or None, ("running",))
         ended = await self.get(rollout.rollout_id)
-        if ended.status == "running" or (ended.status == "paused" and ended.done == ended.tenants):
-            # What somebody else asked for meanwhile stays, unless there is nothing left to stop.
-            status: State = "paused" if reason else "finished"
-            await self._set_status(rollout.rollout_id, status, reason or None, (ended.status,))
+        if not moved and ended.status == "paused" and ended.done == ended.tenants:
+            # What somebody else asked for stays, unless there is nothing left to stop.
+            await self._set_status(rollout.rollout_id, status, reason or None, ("paused",))
             ended = await self.get(rollout.rollout_id)
         return ended
 
@@ -385,14 +390,3 @@ def _of_rollout(statement: str) -> str:
 
 def _where(row: Any) -> Where:
     return row["version"] if row["status"] == INSTALLED else None, row["phases_done"]
-
-
-def _reason(runner: Runner, allowed: int, failed: int, tenants: int, last: bool) -> str:
-    """Why a rollout pauses after a wave; empty where it goes on."""
-    if runner.trouble:
-        return runner.trouble
-    if runner.failures > allowed:
-        return f"{runner.failures} tenants failed, and {allowed} may"
-    if not last and failed and failed * 2 >= tenants:
-        return f"{failed} of the {tenants} tenants of wave {runner.told.wave} failed"
-    return ""

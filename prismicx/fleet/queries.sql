@@ -97,7 +97,7 @@ SELECT count(*) AS tenants, count(*) FILTER (WHERE done) AS done,
 FROM of_rollout
 
 -- name: open_tenants
-SELECT tenant_id, wave, error_code FROM of_rollout WHERE NOT done ORDER BY wave, tenant_id
+SELECT tenant_id, wave FROM of_rollout WHERE NOT done AND error_code IS NULL ORDER BY wave, tenant_id
 
 -- name: failures
 SELECT tenant_id, error_code, error_message FROM of_rollout

@@ -110,6 +110,16 @@ class Runner:
                 group.create_task(worker)
         return self.failures - failed
 
+    def reason(self, allowed: int, failed: int, tenants: int, *, last: bool) -> str:
+        """Why a rollout pauses after a wave of so many tenants, of which so many failed; empty where it goes on."""
+        if self.trouble:
+            return self.trouble
+        if self.failures > allowed:
+            return f"{self.failures} tenants failed, and {allowed} may"
+        if not last and failed and failed * 2 >= tenants:
+            return f"{failed} of the {tenants} tenants of wave {self.told.wave} failed"
+        return ""
+
     async def _work(self, waiting: deque[tuple[str, Where]], goes_on: Callable[[], bool]) -> None:
         link, size = Link(self.postgres), 1
         try:
@@ -127,7 +137,9 @@ class Runner:
         try:
             if waiting:
                 begun = time.monotonic()
-                await self._some(link, waiting, self._taken(waiting, size))
+                # The last ones are shared out evenly: a worker with many of them would be waited for by the others.
+                share = len(waiting) // (2 * self.options.concurrency) + 1
+                await self._some(link, waiting, self._taken(waiting, min(size, share)))
                 quick = time.monotonic() - begun < _QUICK
                 return min(size * 2, _TOGETHER) if quick else max(size // 2, 1)
             await self._again(link)

@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from prismicx.checks import check_text
@@ -235,6 +235,15 @@ class Rollout:
     def is_open(self) -> bool:
         """Whether something is left that `resume` could do."""
         return self.status in ("running", "paused", "interrupted") or (self.status == "finished" and self.failed > 0)
+
+
+def begun(plan: Plan, rollout_id: uuid.UUID, moment: datetime) -> Rollout:
+    """The rollout of a plan at its beginning, whose time has no zone and is UTC: nobody is done, and nobody failed."""
+    at = moment.replace(tzinfo=UTC)
+    return Rollout(
+        rollout_id, plan.system_id, plan.action, plan.version, "running", None, plan.tenants, 0, 0, at, at, None,
+        plan.options,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ from prismicx import Conflict, Platform
 from prismicx.fleet.values import Options, Rollout, Selection
 from prismicx.settings import Settings
 from prismicx.systems import execution
+from prismicx.systems.step import place_of
 from tests.integration.shop import Shop, installed
-from tests.support import context_of, make_package
+from tests.support import administrator, context_of, make_package
 
 Names = dict[str, str]
 STEPS = [(f"CREATE TABLE t{n} (a int);", f"DROP TABLE t{n};") for n in (1, 2)]
@@ -54,6 +55,28 @@ async def codes(px: Platform, done: Rollout) -> set[str]:
 async def held(px: Platform, tenant: str) -> Mapping[str, str]:
     async with px.tenant(tenant) as scope:
         return {item.system_id: item.version for item in await scope.systems.list() if item.status == "installed"}
+
+
+@pytest.mark.parametrize("stands", [False, True], ids=["no schema", "a schema"])
+async def test_a_plan_of_before_another_system_of_the_type_was_installed(
+    px: Platform, settings: Settings, two: tuple[str, ...], tmp_path: Path, stands: bool
+) -> None:
+    """The step itself refuses it; a schema that stands empty, whoever made it, is in nobody's way."""
+    kind = f"k{secrets.token_hex(4)}"
+    first, second = [await publish(px, tmp_path, *STEPS[:1], kind=kind) for _ in range(2)]
+    if stands:
+        admin = await administrator(settings, "management_system_repository")
+        for tenant in two:
+            place = place_of(px._names, tenant, first, kind)
+            await admin.execute(f'CREATE SCHEMA "{place.schema}" AUTHORIZATION "{place.owner}"')
+        await admin.close()
+    late = await plan(px, second, "install", two)
+    done = await px.fleet.start(await plan(px, first, "install", two[:1]))
+    assert (done.status, done.done) == ("finished", 1)
+    done = await px.fleet.start(late)
+    assert (done.done, done.failed) == (1, 1)
+    assert await codes(px, done) == {"system.type_taken"}
+    assert [set(await held(px, tenant)) for tenant in two] == [{first}, {second}]
 
 
 @pytest.mark.parametrize("scripts", [STEPS[:1], [WITHOUT_TRANSACTION]], ids=["at once", "in phases"])
