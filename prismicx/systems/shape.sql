@@ -17,7 +17,9 @@ WITH wanted AS MATERIALIZED (
                AS of_tables,
            (quote_ident(u.rolname) || '=rU/' || quote_ident(o.rolname))::aclitem || acldefault('s', o.oid)
                AS of_sequences,
-           acldefault('n', o.oid) || (quote_ident(u.rolname) || '=U/' || quote_ident(o.rolname))::aclitem AS of_schema
+           acldefault('n', o.oid) || (quote_ident(u.rolname) || '=U/' || quote_ident(o.rolname))::aclitem AS of_schema,
+           ARRAY[(quote_ident(u.rolname) || '=arwd/' || quote_ident(o.rolname))::aclitem] AS later_tables,
+           ARRAY[(quote_ident(u.rolname) || '=rU/' || quote_ident(o.rolname))::aclitem] AS later_sequences
     FROM unnest($1::text[], $2::text[], $3::text[]) AS a (name, owner, user_)
     JOIN pg_namespace n ON n.nspname = a.name
     LEFT JOIN pg_roles o ON o.rolname = a.owner
@@ -160,41 +162,49 @@ functions AS (
     WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                       AND d.deptype = 'i' AND d.refclassid = 'pg_type'::regclass)
 ),
--- Whoever may do what, where it is not what the owner has and the user is given everywhere.
+-- Whoever may do what, where it is not what the owner has and the user is given everywhere. What tables and sequences
+-- that come later will give the user is said once for all schemas where it is as usual; where it is missing, so is that.
 rights AS (
     SELECT oid AS schema, 'schema' AS kind, '' AS object, 'grants' AS aspect, owned_by AS owner,
-           coalesce(acl, acldefault('n', owned_by)) AS acl, of_schema AS usual
+           coalesce(acl, acldefault('n', owned_by)) AS acl, of_schema AS usual, ARRAY[oid] AS schemas
     FROM wanted WHERE acl IS DISTINCT FROM of_schema
     UNION ALL
     SELECT c.schema, c.kind, c.object, 'grants', c.relowner,
            coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner)),
-           CASE c.relkind WHEN 'S' THEN w.of_sequences ELSE w.of_tables END
+           CASE c.relkind WHEN 'S' THEN w.of_sequences ELSE w.of_tables END, ARRAY[c.schema]
     FROM relations c JOIN wanted w ON w.oid = c.schema
     WHERE c.relkind <> 'c' AND c.relacl IS DISTINCT FROM CASE c.relkind WHEN 'S' THEN w.of_sequences
         ELSE w.of_tables END
     UNION ALL
-    SELECT c.schema, 'column', c.object || '.' || quote_ident(a.attname), 'grants', c.relowner, a.attacl, '{}'
+    SELECT c.schema, 'column', c.object || '.' || quote_ident(a.attname), 'grants', c.relowner, a.attacl, '{}',
+           ARRAY[c.schema]
     FROM columns_of o
     CROSS JOIN LATERAL (SELECT * FROM pg_attribute WHERE attrelid = o.oid OFFSET 0) a
     JOIN relations c ON c.oid = o.oid
     WHERE o.granted AND a.attacl IS NOT NULL AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
-    SELECT schema, 'function', object, 'grants', proowner, proacl, acldefault('f', proowner)
+    SELECT schema, 'function', object, 'grants', proowner, proacl, acldefault('f', proowner), ARRAY[schema]
     FROM functions WHERE proacl IS NOT NULL
     UNION ALL
     SELECT schema, CASE typtype WHEN 'd' THEN 'domain' ELSE 'type' END, object, 'grants', typowner, typacl,
-           acldefault('T', typowner)
+           acldefault('T', typowner), ARRAY[schema]
     FROM types WHERE typacl IS NOT NULL
     UNION ALL
     SELECT w.oid, 'default privileges',
            CASE WHEN d.defaclrole = w.owner THEN '{owner}' ELSE quote_ident(pg_get_userbyid(d.defaclrole)) END
                || CASE d.defaclobjtype WHEN 'r' THEN ' tables' WHEN 'S' THEN ' sequences' WHEN 'f' THEN ' functions'
                   WHEN 'T' THEN ' types' ELSE ' other objects' END,
-           'grants', d.defaclrole, d.defaclacl, NULL
-    FROM pg_default_acl d JOIN wanted w ON w.oid = d.defaclnamespace
+           'grants', d.defaclrole, d.defaclacl, NULL, g.schemas
+    FROM (
+        SELECT min(d.oid) AS oid, array_agg(w.oid) AS schemas
+        FROM pg_default_acl d JOIN wanted w ON w.oid = d.defaclnamespace
+        GROUP BY d.defaclobjtype, CASE WHEN d.defaclrole = w.owner AND d.defaclacl = CASE d.defaclobjtype
+            WHEN 'r' THEN w.later_tables WHEN 'S' THEN w.later_sequences END THEN 0 ELSE d.oid END
+    ) g
+    JOIN pg_default_acl d ON d.oid = g.oid JOIN wanted w ON w.oid = d.defaclnamespace
 ),
 said_rights AS (
-    SELECT r.schema, r.kind, r.object, r.aspect, coalesce((
+    SELECT r.schema, r.schemas, r.kind, r.object, r.aspect, coalesce((
         SELECT string_agg(g.said, '; ' ORDER BY g.said COLLATE "C")
         FROM (
             SELECT who.grantee || ': ' || string_agg(
@@ -483,7 +493,7 @@ texts (schema, literal, kind, object, aspect, value, schemas, layout, place) AS 
     FROM owners o JOIN wanted w ON w.oid = o.schema
     WHERE o.owner IS DISTINCT FROM w.owner
     UNION ALL
-    SELECT schema, true, kind, object, aspect, value, ARRAY[schema], NULL, 0 FROM said_rights
+    SELECT schema, true, kind, object, aspect, value, schemas, NULL, 0 FROM said_rights
     UNION ALL
     SELECT schema, true, kind, object, 'comment', description, ARRAY[schema], NULL, 0 FROM comments
 ),
