@@ -62,8 +62,6 @@ class Look:
             for name, (version, begun) in here.items()
             if version is not None and not begun and version != self.rollout.version and name not in found
         }
-        if not held:
-            return found
         suspects = await drifted_among(
             self.pool, self.names, self.rollout.system_id, self.system_type, held, self.rollout.options.concurrency
         )

@@ -26,7 +26,9 @@ async def hashes_at(connection: PooledConnection, places: Iterable[Place]) -> Ma
 
 
 async def hashes_of_many(pool: Pool, places: Sequence[Place], connections: int = _PARTS) -> Mapping[str, str]:
-    """As `hashes_at`, over several connections at once where there are many places."""
+    """As `hashes_at`, over several connections at once where there are many places; over none where there are none."""
+    if not places:
+        return {}
     parts = max(1, min(connections, _PARTS, len(places) // _WORTH))
 
     async def part(number: int) -> Mapping[str, str]:
