@@ -170,7 +170,8 @@ class Fleet:
                 await watch.execute(queries.forget_failures, rollout.rollout_id, utc_now())
             await self._set_status(rollout.rollout_id, "running", None, ("paused", "running", "finished"))
             pool = await self._postgres.pool("reporting", DATABASE)
-            waiting = await pool.fetch(_of_rollout(queries.open_tenants), rollout.rollout_id)
+            rows = await pool.fetch(_of_rollout(queries.open_tenants), rollout.rollout_id)
+            waiting = [(row["tenant_id"], row["wave"]) for row in rows]
             return await self._run(watch, await self.get(rollout.rollout_id), waiting, progress)
 
     @audited("rollout.pause", subject="rollout_id")
@@ -289,10 +290,10 @@ class Fleet:
         return done is not None
 
     async def _run(
-        self, watch: Connection, rollout: Rollout, waiting: Sequence[Any], progress: Told,
+        self, watch: Connection, rollout: Rollout, waiting: Sequence[tuple[str, int]], progress: Told,
         planned: datetime | None = None,
     ) -> Rollout:  # fmt: skip
-        """Bring those that wait, each with the number of its wave and in the order of the waves, to where it leads."""
+        """Bring those that wait where the rollout leads: each with the number of its wave, in the order of these."""
         reading = await self._postgres.pool("reporting", DATABASE)
         told = Progress(rollout.tenants, rollout.done, rollout.failed)
         system: Any = await reading.fetchrow(queries.system, rollout.system_id)
